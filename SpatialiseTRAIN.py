@@ -1,0 +1,27 @@
+"""Makes training samples: speech heard from 37 azimuths in noise -> interaural cues -> npz shards.
+
+    python SpatialiseTRAIN.py                                    # SpeechTRAIN x NoiseTRAIN -> BinSL_TRAIN
+    python SpatialiseTRAIN.py --speech MySpeech --snr-db 0 20    # other speech, two SNRs
+    python SpatialiseTRAIN.py --listen listen                    # also 37 wavs to hear what is made
+
+Every audio file in the folders and their subfolders is used, whatever its format and sample rate. A run that was
+interrupted goes on where it stopped.
+"""
+import sys
+
+import console
+import spatialise
+
+
+def parse_args(argv=None):
+    """Flags of this script: (Params, the other arguments)."""
+    return spatialise.parse_args(__doc__, "TRAIN", argv)
+
+
+def main(argv=None):
+    """Make the shards."""
+    spatialise.main(__doc__, "TRAIN", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(console.run(main))

@@ -1,0 +1,98 @@
+"""What every script says and how it ends: one clear sentence, the right exit status, files whole or not at all.
+
+A script ends with `sys.exit(console.run(main))`. Anything wrong with what the user gave raises `BadInput`,
+whose text is one sentence that names the file or flag and the remedy; it is printed without a traceback.
+"""
+import argparse
+import errno
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+EXIT_BAD_INPUT = 2     # what argparse uses for a wrong flag
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for Ctrl-C
+
+
+class BadInput(Exception):
+    """Something the user gave cannot be used; the text names it and says what to do."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one sentence; shows the script's docstring as its help."""
+
+    def __init__(self, doc):
+        super().__init__(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+
+    def error(self, message):
+        """Raise BadInput in place of argparse's usage text and exit."""
+        raise BadInput(f"{message}; --help lists the flags")
+
+
+def notice(text):
+    """Print one line to standard error without tearing a progress bar."""
+    tqdm.write(text, file=sys.stderr)
+
+
+def progress(iterable=None, **options):
+    """A tqdm bar on standard error, only where a person watches; `options` go to tqdm unchanged."""
+    return tqdm(iterable, file=sys.stderr, disable=None, leave=False, dynamic_ncols=True, **options)
+
+
+def run(main):
+    """Call `main()` and return the exit status: 0, 2 for bad input, 130 for Ctrl-C.
+
+    Other exceptions are faults of the program and keep their traceback.
+    """
+    for stream in (sys.stdout, sys.stderr):  # a file name with an emoji must not fail on a narrow terminal encoding
+        stream.reconfigure(errors="replace")
+    name = Path(sys.argv[0]).name
+    try:
+        main()
+    except BadInput as problem:
+        notice(f"{name}: {problem}")
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        notice(f"{name}: interrupted; what was finished is kept and nothing is half written.")
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def folder_for_output(path):
+    """Make the folder `path` if need be and return it as a Path; BadInput where that cannot be."""
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise BadInput(_cannot_write(path, problem)) from problem
+    return path
+
+
+@contextmanager
+def written_whole(path):
+    """Give a temporary path beside `path`; on success it is flushed to disk and renamed to `path`, else removed.
+
+    Raises BadInput when the disk is full, read-only or closed to this user.
+    """
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        yield partial
+        with open(partial, "rb+") as file:  # the rename must not reach the disk before the data
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as problem:
+        if problem.errno is None:  # not the disk
+            raise
+        raise BadInput(_cannot_write(path, problem)) from problem
+    finally:
+        if partial.exists():
+            partial.unlink()
+
+
+def _cannot_write(path, problem):
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{path} cannot be written because the disk is full; free some space and run the same command again."
+    return f"{path} cannot be written ({problem.strerror}); choose a folder you may write to with --out."
