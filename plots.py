@@ -25,3 +25,51 @@ def history(rows, path):
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)
     _save(figure, path)
+
+
+def density(predicted_deg, true_deg, tolerance_deg, title, path):
+    """Predicted against true azimuth as a density, with the band that counts as correct."""
+    true = np.unique(true_deg)
+    half = np.diff(true).min() / 2 if len(true) > 1 else 2.5
+    edges = np.append(true - half, true[-1] + half)
+    figure = Figure(figsize=(6.4, 5.6), layout="constrained")
+    axes = figure.subplots()
+    counts, _, _ = np.histogram2d(true_deg, predicted_deg, bins=(edges, np.arange(-92.5, 93, 2.5)))
+    share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    mesh = axes.pcolormesh(edges, np.arange(-92.5, 93, 2.5), np.ma.masked_equal(share, 0).T, cmap="viridis", vmin=0)
+    figure.colorbar(mesh, ax=axes, label="share of the samples of an azimuth (%)")
+    for offset in (-tolerance_deg, tolerance_deg):
+        axes.plot([-90, 90], [-90 + offset, 90 + offset], "r-", linewidth=0.7)
+    axes.set(xlabel="true azimuth (degrees; negative = left)", ylabel="predicted azimuth (degrees)", title=title,
+             xlim=(-95, 95), ylim=(-95, 95), xticks=range(-90, 91, 30), yticks=range(-90, 91, 30), aspect="equal")
+    _save(figure, path)
+
+
+def error_by_azimuth(scores, path):
+    """Mean absolute error by azimuth: `scores` is a dict of name to results with by_azimuth_deg."""
+    figure = Figure(figsize=(8, 3.8), layout="constrained")
+    axes = figure.subplots()
+    for name, result in scores.items():
+        azimuth = [float(a) for a in result["by_azimuth_deg"]]
+        order = np.argsort(azimuth)
+        mae = np.array([score["mae_deg"] for score in result["by_azimuth_deg"].values()])
+        axes.plot(np.array(azimuth)[order], mae[order], "o-", markersize=3, label=name)
+    axes.set(xlabel="true azimuth (degrees; negative = left)", ylabel="mean absolute error (degrees)",
+             title="Error by azimuth", xticks=range(-90, 91, 30))
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    _save(figure, path)
+
+
+def accuracy_by_snr(scores, path):
+    """Percent within 5 degrees by SNR: `scores` is a dict of name to results with by_snr_db."""
+    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+    axes = figure.subplots()
+    for name, result in scores.items():
+        snr = [float(s) for s in result["by_snr_db"]]
+        axes.plot(snr, [score["within_5_deg_percent"] for score in result["by_snr_db"].values()], "o-", label=name)
+    axes.set(xlabel="SNR (dB)", ylabel="within 5 degrees (%)", title="Accuracy by SNR", ylim=(0, 101))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    _save(figure, path)

@@ -4,7 +4,6 @@
 
 Needs h5py, which comes with keras. The numbers are those measured: 16-bit integers at 44.1 kHz.
 """
-import argparse
 import sys
 from pathlib import Path
 

@@ -1,0 +1,128 @@
+"""Scores the best and the last epoch on the shards of SpatialiseTEST.py, beside a baseline without learning.
+
+    python Testing.py                                           # BinSL_TEST, checkpoints -> results
+    python Testing.py --models checkpoints_mse --out results_mse
+
+A prediction, rounded to whole degrees, is correct when it differs by at most 5 degrees (Pang et al. 2019).
+"""
+import csv
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import baseline
+import console
+import dataset
+import features
+import hrir
+import metrics
+import plots
+from params import Params
+
+NAMES = ("best", "last", "baseline")
+
+
+def parse_args(argv=None):
+    """Flags of this script."""
+    parser = console.Parser(__doc__)
+    parser.add_argument("--data", metavar="DIR", default="BinSL_TEST", help="test shards (default: %(default)s)")
+    parser.add_argument("--models", metavar="DIR", default="checkpoints", help="trained models (default: %(default)s)")
+    parser.add_argument("--out", metavar="DIR", default="results", help="tables, pictures (default: %(default)s)")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    """Score and report."""
+    args = parse_args(argv)
+    params = Params()
+    shards = dataset.open_shards(args.data, params, "SpatialiseTEST.py")
+
+    from model import Network  # here, not above: TensorFlow takes seconds, and a wrong flag should not wait for it
+
+    networks = {name: Network.load(Path(args.models) / f"{name}.keras") for name in ("best", "last")}
+    out = console.folder_for_output(args.out)
+    predicted = predict(networks, shards, params)
+    true_deg = np.concatenate([shard.labels for shard in shards])
+    groups = {
+        "by_snr_db": np.concatenate([shard.snr_db for shard in shards]),
+        "by_azimuth_deg": true_deg,
+        "by_noise": np.concatenate([np.full(len(shard.labels), shard.noise) for shard in shards]),
+        "by_noise_field": np.concatenate([shard.noise_field for shard in shards]),
+    }
+    results = {name: metrics.score(predicted[name], true_deg) |
+               {by: metrics.score_by(group, predicted[name], true_deg) for by, group in groups.items()}
+               for name in NAMES}
+    print_tables(results)
+    write_results(results, predicted, shards, out, {
+        "data": str(args.data), "models": str(args.models), "scenes": shards[0].params,
+        "training": {name: network.params.training for name, network in networks.items()}})
+    plots.density(predicted["best"], true_deg, params.tolerance_deg, "Best epoch", out / "predicted_vs_true.png")
+    plots.error_by_azimuth(results, out / "error_by_azimuth.png")
+    plots.accuracy_by_snr(results, out / "accuracy_by_snr.png")
+    print(f"\nWritten: {out / 'results.json'}, {out / 'predictions.csv'}, and the pictures")
+    for picture in ("predicted_vs_true.png", "error_by_azimuth.png", "accuracy_by_snr.png"):
+        print(f"  {out / picture}")
+
+
+def predict(networks, shards, params):
+    """Predict the azimuth of every sample: dict of name to (n,) degrees, in the order of the shards."""
+    predicted = {name: [] for name in NAMES}
+    blocks = dataset.blocks_of(shards, params.block_samples)
+    templates = template_cues(shards[0].params["hrir_set"], params)
+    stream = dataset.read_ahead(dataset.batches(blocks, batch_size=256, blocks_mixed=16), depth=2)
+    with console.progress(total=dataset.count_samples(blocks), unit=" samples", desc="Testing") as bar:
+        for samples, _ in stream:
+            for name, network in networks.items():
+                predicted[name].append(network.azimuth_deg(samples))
+            predicted["baseline"].append(baseline.localise(samples, templates, params.azimuth_deg))
+            bar.update(len(samples))
+    return {name: np.concatenate(parts) for name, parts in predicted.items()}
+
+
+def template_cues(hrir_set, params):
+    """IPD and ILD of a head's impulse responses, as the STFT sees them: (azimuth, bin, 2)."""
+    response = hrir.load(hrir_set, params.sample_rate_hz).response
+    spectra = np.fft.rfft(response, params.stft_window_samples)
+    return features.interaural_cues(spectra[:, features.LEFT], spectra[:, features.RIGHT], params.power_floor)
+
+
+def print_tables(results):
+    """Print the figures of the whole, then percent within 5 degrees by SNR, noise and azimuth."""
+    samples = results["best"]["samples"]
+    print(f"{samples} samples     within 5 deg   within 10 deg   mean abs. error   median    RMSE    bias (degrees)")
+    for name in NAMES:
+        score = results[name]
+        print(f"  {name:<16} {score['within_5_deg_percent']:8.1f} % {score['within_10_deg_percent']:13.1f} % "
+              f"{score['mae_deg']:15.2f} {score['median_deg']:10.2f} {score['rmse_deg']:7.2f} {score['bias_deg']:+7.2f}")
+    titles = {"by_snr_db": "SNR (dB)", "by_noise_field": "noise field", "by_noise": "noise", "by_azimuth_deg": "azimuth"}
+    for by, title in titles.items():
+        groups = results["best"][by]
+        width = max(len(title), *map(len, groups))
+        print(f"\n{title:<{width}}   within 5 deg (%): " + "".join(f"{name:>9}" for name in NAMES) + "   samples")
+        for group in sorted(groups, key=float) if by != "by_noise" and by != "by_noise_field" else groups:
+            print(f"{group:>{width}}                     " + "".join(
+                f"{results[name][by][group]['within_5_deg_percent']:9.1f}" for name in NAMES) +
+                f"{groups[group]['samples']:10d}")
+
+
+def write_results(results, predicted, shards, out, made_with):
+    """Write results.json and predictions.csv, one row a sample, each whole."""
+    with console.written_whole(out / "results.json") as partial:
+        partial.write_text(json.dumps(results | {"made_with": made_with}, indent=1), encoding="utf-8")
+    with console.written_whole(out / "predictions.csv") as partial, \
+            open(partial, "w", newline="", encoding="utf-8", errors="replace") as file:
+        rows = csv.writer(file)
+        rows.writerow(["speech", "noise", "noise_field", "excerpt_start_s", "snr_db", "azimuth_deg",
+                       *(f"{name}_deg" for name in NAMES)])
+        each = zip(*(predicted[name] for name in NAMES))
+        for shard in shards:
+            for field, start_s, snr_db, azimuth_deg in zip(shard.noise_field, shard.excerpt_start_s, shard.snr_db,
+                                                           shard.labels):
+                rows.writerow([shard.speech, shard.noise, field, f"{start_s:.3f}", f"{snr_db:g}", f"{azimuth_deg:g}",
+                               *(f"{value:.2f}" for value in next(each))])
+
+
+if __name__ == "__main__":
+    sys.exit(console.run(main))
