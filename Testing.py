@@ -83,28 +83,29 @@ def predict(networks, shards, params):
 
 def template_cues(hrir_set, params):
     """IPD and ILD of a head's impulse responses, as the STFT sees them: (azimuth, bin, 2)."""
-    response = hrir.load(hrir_set, params.sample_rate_hz).response
+    response = hrir.load(hrir_set, params.sample_rate_hz, params.hrir_padding_samples).response
     spectra = np.fft.rfft(response, params.stft_window_samples)
     return features.interaural_cues(spectra[:, features.LEFT], spectra[:, features.RIGHT], params.power_floor)
 
 
 def print_tables(results):
-    """Print the figures of the whole, then percent within 5 degrees by SNR, noise and azimuth."""
-    samples = results["best"]["samples"]
-    print(f"{samples} samples     within 5 deg   within 10 deg   mean abs. error   median    RMSE    bias (degrees)")
+    """Print the figures of the whole, then percent within 5 degrees by SNR, noise field, noise and azimuth."""
+    columns = {"within_5_deg_percent": "within 5 deg (%)", "within_10_deg_percent": "within 10 deg (%)",
+               "mae_deg": "mean abs. error", "median_deg": "median", "rmse_deg": "RMSE", "bias_deg": "bias (deg)"}
+    title = f"{results['best']['samples']} samples"
+    print(f"{title:<16}" + "".join(f"{head:>{len(head) + 3}}" for head in columns.values()))
     for name in NAMES:
-        score = results[name]
-        print(f"  {name:<16} {score['within_5_deg_percent']:8.1f} % {score['within_10_deg_percent']:13.1f} % "
-              f"{score['mae_deg']:15.2f} {score['median_deg']:10.2f} {score['rmse_deg']:7.2f} {score['bias_deg']:+7.2f}")
-    titles = {"by_snr_db": "SNR (dB)", "by_noise_field": "noise field", "by_noise": "noise", "by_azimuth_deg": "azimuth"}
+        print(f"{name:>16}" + "".join(f"{results[name][key]:{len(head) + 3}.{1 if 'percent' in key else 2}f}"
+                                      for key, head in columns.items()))
+    titles = {"by_snr_db": "SNR (dB)", "by_noise_field": "noise field", "by_noise": "noise",
+              "by_azimuth_deg": "azimuth (deg)"}
     for by, title in titles.items():
         groups = results["best"][by]
-        width = max(len(title), *map(len, groups))
-        print(f"\n{title:<{width}}   within 5 deg (%): " + "".join(f"{name:>9}" for name in NAMES) + "   samples")
-        for group in sorted(groups, key=float) if by != "by_noise" and by != "by_noise_field" else groups:
-            print(f"{group:>{width}}                     " + "".join(
-                f"{results[name][by][group]['within_5_deg_percent']:9.1f}" for name in NAMES) +
-                f"{groups[group]['samples']:10d}")
+        width = max(16, *map(len, groups))
+        print(f"\n{title:<{width}}" + "".join(f"{name:>10}" for name in NAMES) + "   within 5 deg (%)")
+        for group in groups:
+            print(f"{group:>{width}}" +
+                  "".join(f"{results[name][by][group]['within_5_deg_percent']:10.1f}" for name in NAMES))
 
 
 def write_results(results, predicted, shards, out, made_with):

@@ -24,7 +24,8 @@ def parse_args(argv=None):
     parser.add_argument("--out", metavar="DIR", default="checkpoints", help="models, history (default: %(default)s)")
     parser.add_argument("--loss", choices=LOSSES, default=default.loss, help="(default: %(default)s)")
     parser.add_argument("--epochs", metavar="N", type=int, help="(default: by the number of samples, see above)")
-    parser.add_argument("--batch-size", metavar="N", type=int, default=default.batch_size, help="(default: %(default)s)")
+    parser.add_argument("--batch-size", metavar="N", type=int, default=default.batch_size,
+                        help="(default: %(default)s)")
     parser.add_argument("--learning-rate", metavar="X", type=float, default=default.learning_rate,
                         help="at its highest (default: %(default)s)")
     parser.add_argument("--seed", metavar="N", type=int, default=default.seed, help="(default: %(default)s)")
@@ -58,8 +59,8 @@ def main(argv=None):
           f"{epochs} epochs, loss: {params.loss}.", flush=True)
     history = loop.fit(training, validation, params, epochs, out, resume)
     best = min(history, key=lambda row: row["validation_loss"])
-    print(f"{out}: best.keras is epoch {best['epoch']}, {best['validation_within_5_deg_percent']:.1f} % of the validation "
-          f"samples within 5 degrees; last.keras is epoch {history[-1]['epoch']}; history.csv, history.png.")
+    print(f"{out}: best.keras is epoch {best['epoch']}, {best['validation_within_5_deg_percent']:.1f} % of the "
+          f"validation samples within 5 degrees; last.keras is epoch {history[-1]['epoch']}; history.csv, history.png.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Localisation without learning, to show what learning adds: maximum likelihood over a head's templates.
 
-A bin with g = ILD ln(10) / 20 becomes the unit vector u = (tanh g, cos IPD / cosh g, sin IPD / cosh g): no phase wrap, no
-overflow, the same for every pair of spectra with one ratio. For a source at azimuth a in isotropic noise u scatters
+A bin with g = ILD ln(10) / 20 becomes the unit vector u = (tanh g, cos IPD / cosh g, sin IPD / cosh g): no phase wrap,
+no overflow, the same for every pair of spectra with one ratio. For a source at azimuth a in isotropic noise u scatters
 around that head's template u_a, and -ln((1 - u . u_a) / 2), summed over the bins of a sample, ranks the azimuths.
 """
 import numpy as np

@@ -367,8 +367,8 @@ def split(shards, params):
     border = starts[-max(1, round(params.validation_share * len(starts)))]
     training = blocks_of(shards, params.block_samples, lambda s: s.excerpt_start_s + params.excerpt_s <= border)
     if not training:
-        raise BadInput(f"{shards[0].path.parent} holds a single speech file ({shards[0].speech}) and no two excerpts of "
-                       "it that lie apart, so nothing can be kept for validation; add a second speech file, or run "
+        raise BadInput(f"{shards[0].path.parent} holds a single speech file ({shards[0].speech}) and no two excerpts "
+                       "of it that lie apart, so nothing can be kept for validation; add a second speech file, or run "
                        "SpatialiseTRAIN.py with a longer file or more --excerpts.")
     notice(f"Only one speech file ({shards[0].speech}): validation keeps what is said after {border:.1f} s of it.")
     return training, blocks_of(shards, params.block_samples, lambda s: s.excerpt_start_s >= border)

@@ -57,8 +57,8 @@ def interaural_cues(left, right, power_floor, out=None):
     """
     if out is None:
         out = np.empty((*left.shape, 2), np.float32)
-    left_re, left_im, right_re, right_im = (np.ascontiguousarray(part)  # parts one after the other vectorise, pairs don't
-                                            for part in (left.real, left.imag, right.real, right.imag))
+    left_re, left_im, right_re, right_im = (
+        np.ascontiguousarray(part) for part in (left.real, left.imag, right.real, right.imag))  # apart they vectorise
     cross_re = right_re * left_re + right_im * left_im   # right * conj(left): its angle is that of right / left
     cross_im = right_im * left_re - right_re * left_im
     out[..., IPD] = np.arctan2(cross_im, cross_re)

@@ -212,8 +212,9 @@ class Network:
         return float(np.square(outputs - self._targets(azimuth_deg), dtype=np.float64).sum())
 
     def save(self, path, state=None):
-        """Write the network whole as a file that Keras opens, with its parameters and, given a dict, what it takes to
-        resume training: the optimiser's variables and `state`.
+        """Write the network whole as a file that Keras opens, with its parameters.
+
+        Given a dict `state`, also what it takes to resume training: that and the optimiser's variables.
 
         Raises BadInput when the disk refuses.
         """

@@ -24,6 +24,7 @@ class Params:
 
     # Directions: Gardner and Martin 1994, elevation 0, the front half plane; negative is left.
     hrir_set: str = "mit_kemar"
+    hrir_padding_samples: int = 100   # at the measured rate: see hrir.load
     azimuth_deg: tuple = tuple(range(-90, 91, 5))
 
     # Scenes.
@@ -108,8 +109,9 @@ class Params:
     @property
     def scenes(self):
         """Every number that a shard is made with, as a dict."""
-        return self.features | _subset(self, "power_floor", "hrir_set", "snr_db", "noise_field", "excerpts",
-                                       "lead_in_samples", "speech_range_db", "noise_range_db", "silence_dbfs", "seed")
+        return self.features | _subset(self, "power_floor", "hrir_set", "hrir_padding_samples", "snr_db", "noise_field",
+                                       "excerpts", "lead_in_samples", "speech_range_db", "noise_range_db",
+                                       "silence_dbfs", "seed")
 
     @property
     def training(self):

@@ -1,8 +1,8 @@
 """The scene at the ears: where excerpts are cut, convolution with HRIRs, noise fields, levels by SNR. Arrays only.
 
-    speech = scene.at_ears(excerpt, head.response, params.lead_in_samples)        # (16640,) -> (37, 2, 16320)
-    noise = scene.diffuse(scene.draw_diffuse(rng, ...), head.response, ...)        # -> (2, 16320)
-    gain = scene.noise_gain(speech[18], noise, snr_db=0)
+speech = scene.at_ears(excerpt, head.response, params.lead_in_samples)        # (16640,) -> (37, 2, 16320)
+noise = scene.diffuse(scene.draw_diffuse(rng, ...), head.response, ...)        # -> (2, 16320)
+gain = scene.noise_gain(speech[18], noise, snr_db=0)
 """
 import numpy as np
 from scipy.fft import irfft, rfft
@@ -35,7 +35,7 @@ def running_power(signal, length):
 
 
 def draw_start(rng, starts, part=0, parts=1):
-    """Draw one of `starts` (ascending) from the `part`-th of `parts` equal stretches, so that several cover the file."""
+    """Draw one of the ascending `starts` from the `part`-th of `parts` stretches, so that several cover the file."""
     return int(starts[int((part + rng.random()) / parts * len(starts))])
 
 

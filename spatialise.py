@@ -74,7 +74,7 @@ def main(doc, side, argv=None):
     out = console.folder_for_output(args.out)
     tasks = [Task(s, n, out / dataset.shard_name(s, n)) for s in speech for n in noise]
     missing = _missing(tasks, params, out, args.overwrite)
-    head = hrir.load(params.hrir_set, params.sample_rate_hz)
+    head = hrir.load(params.hrir_set, params.sample_rate_hz, params.hrir_padding_samples)
     audio = dataset.AudioCache(params)
     # Threads, because NumPy and SciPy let go of the interpreter while they compute: no start-up, one copy of the audio,
     # and Ctrl-C reaches all. joblib hands back each shard as it is done.
@@ -102,7 +102,7 @@ def _tell_about_audio(files, problems):
 
 
 def _missing(tasks, params, out, overwrite):
-    """Return the tasks without an up-to-date shard; refuse, or with `overwrite` remove, what does not belong in `out`."""
+    """Return tasks without an up-to-date shard; refuse what does not belong in `out`, or with `overwrite` remove it."""
     for partial in out.glob("*.npz.partial"):  # a killed run's
         partial.unlink()
     wanted = {task.path: task for task in tasks}
@@ -113,7 +113,8 @@ def _missing(tasks, params, out, overwrite):
             made_with = dataset.open_shard(path).params
         except BadInput as problem:
             if task is None:
-                raise BadInput(f"{path} is not a shard of this project; move it away or choose another --out.") from problem
+                raise BadInput(f"{path} is not a shard of this project; move it away or choose another --out.") \
+                    from problem
             notice(f"Making again: {problem}")
             continue
         if differ := differences(made_with, params.scenes):
@@ -127,7 +128,8 @@ def _missing(tasks, params, out, overwrite):
     if strangers and not overwrite:
         path, why = strangers[0]
         more = f" (and {len(strangers) - 1} more)" if len(strangers) > 1 else ""
-        raise BadInput(f"{path}{more} does not belong to this run: {why}; choose another --out, or remove with --overwrite.")
+        raise BadInput(f"{path}{more} does not belong to this run: {why}; choose another --out, or remove with "
+                       "--overwrite.")
     for path, _ in strangers:
         path.unlink()
     return list(missing.values())
@@ -199,7 +201,7 @@ def _gains(speech_at_ears, noise_at_ears, head, params):
 
 
 def _write_listening_examples(task, head, audio, params, folder):
-    """Write the first mixture at its highest SNR from every azimuth, all with the gain that brings the loudest to 0.9."""
+    """Write the first mixture at its highest SNR from every azimuth, with one gain that brings the loudest to 0.9."""
     speech, noise = audio.read(task.speech), audio.read(task.noise)
     speech_at_ears, noise_at_ears = _at_ears(_draw(task, 0, speech, noise, params), speech, noise, head, params)
     loudest_snr = int(np.argmax(params.snr_db))
@@ -207,5 +209,5 @@ def _write_listening_examples(task, head, audio, params, folder):
     ears *= 0.9 / np.abs(ears).max()
     for azimuth_deg, pair in zip(params.azimuth_deg, ears):
         dataset.write_wav(folder / f"azimuth_{azimuth_deg:+03d}_deg.wav", pair, params.sample_rate_hz)
-    print(f"{folder}: {len(ears)} wavs of {task.speech.name} in {task.noise.name} at {params.snr_db[loudest_snr]:g} dB, "
-          "for headphones.")
+    print(f"{folder}: {len(ears)} wavs of {task.speech.name} in {task.noise.name} at "
+          f"{params.snr_db[loudest_snr]:g} dB, for headphones.")

@@ -65,8 +65,8 @@ def fit(training, validation, params, epochs, out, resume):
         network = Network.load(out / "last.keras", with_state=True)
         made_with = network.params.training | {"data": network.state["data"]}
         if differ := differences(made_with, params.training | {"data": data}):
-            raise BadInput(f"{out / 'last.keras'} cannot be resumed because it was trained otherwise ({differ}); give the "
-                           "same flags and shards, or another --out.")
+            raise BadInput(f"{out / 'last.keras'} cannot be resumed because it was trained otherwise ({differ}); give "
+                           "the same flags and shards, or another --out.")
         history = network.state["history"]
         _write_history(history, out)
     else:
@@ -148,6 +148,7 @@ def _write_history(history, out):
 def _line(history, epochs):
     row = history[-1]
     seconds_left = (epochs - row["epoch"]) * float(np.median([r["seconds"] for r in history]))
-    return (f"epoch {row['epoch']:3d}/{epochs}   loss {row['loss']:8.3f}   validation loss {row['validation_loss']:8.3f}   "
+    return (f"epoch {row['epoch']:3d}/{epochs}   loss {row['loss']:8.3f}   "
+            f"validation loss {row['validation_loss']:8.3f}   "
             f"within 5 deg {row['validation_within_5_deg_percent']:5.1f} %   {row['samples_per_s']:5.0f} samples/s   "
             f"{seconds_left / 60:.1f} min left{'   best' if _epochs_since_best(history) == 0 else ''}")

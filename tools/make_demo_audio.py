@@ -3,8 +3,10 @@
     python tools/make_demo_audio.py
 
 Speech: eSpeak NG from the PyPI wheel espeakng-loader, 20 talkers for training and 5 for testing who share no voice
-variant and no sentence. Noise: white, pink and speech-shaped for training; a babble of six more talkers and a noise that
-fluctuates for testing. All comes from a seed: the same bytes with the same versions. A folder with other audio in it is
+variant and no sentence. Noise: white, pink and speech-shaped for training; a babble of six more talkers and a noise
+that fluctuates for testing.
+
+All comes from a seed: the same bytes with the same versions. A folder with other audio in it is
 left alone. Scores for publication need real speech: see the README.
 """
 import ctypes
@@ -62,18 +64,18 @@ TRAINING = [
                              "poslední ostružiny."),
     Talker("fi+Alicia", 54, 150, "Kesällä saunan jälkeen uimme järvessä ja istumme laiturilla, kunnes yö muuttuu "
                                  "hitaasti takaisin aamuksi."),
-    Talker("el+m7", 44, 165, "Το καλοκαίρι κοιμόμαστε στην ταράτσα, μετράμε τα αστέρια και ακούμε τη θάλασσα μέχρι "
-                             "να ξημερώσει."),
-    Talker("tr+Andrea", 56, 160, "Çarşıda taze ekmek kokusu vardı, satıcılar bağırıyor, çocuklar ise kedilerin peşinden "
-                                 "dar sokaklarda koşuyordu."),
+    Talker("el+m7", 44, 165, "Το καλοκαίρι κοιμόμαστε στην ταράτσα, μετράμε τα αστέρια και ακούμε τη θάλασσα "
+                             "μέχρι να ξημερώσει."),
+    Talker("tr+Andrea", 56, 160, "Çarşıda taze ekmek kokusu vardı, satıcılar bağırıyor, çocuklar ise kedilerin "
+                                 "peşinden dar sokaklarda koşuyordu."),
     Talker("hu+m8", 48, 160, "A könyvtáros minden reggel kinyitja a nagy ablakot, megöntözi a virágokat, és csendben "
                              "olvas egy verset."),
-    Talker("ro+Annie", 53, 158, "Bunica păstra scrisorile într-o cutie de lemn, legate cu o panglică albastră, lângă o "
-                                "fotografie veche."),
+    Talker("ro+Annie", 53, 158, "Bunica păstra scrisorile într-o cutie de lemn, legate cu o panglică albastră, lângă "
+                                "o fotografie veche."),
     Talker("da+adam", 41, 155, "Bageren på hjørnet åbner klokken seks, og så står der allerede en lang kø af søvnige "
                                "mennesker foran døren."),
-    Talker("en-us+belinda", 59, 170, "Nobody expected the choir to finish on time, yet the final chord rang out exactly "
-                                     "as the tower clock struck nine."),
+    Talker("en-us+belinda", 59, 170, "Nobody expected the choir to finish on time, yet the final chord rang out "
+                                     "exactly as the tower clock struck nine."),
     Talker("ca+david", 46, 162, "Quan bufa el vent del nord, les barques es queden al port i els mariners juguen a "
                                 "cartes a la taverna."),
     Talker("nb+linda", 51, 158, "Fjellet var dekket av tåke, men stien var godt merket, og vi nådde hytta lenge før "
@@ -95,7 +97,7 @@ BABBLE = [
     Talker("en-us+edward", 44, 175, "I never said the meeting was cancelled, I only said that nobody had found a room "
                                     "for it yet, which is hardly the same thing."),
     Talker("it+shelby", 58, 170, "Ma dove hai messo gli occhiali, li cerco da un'ora e fra poco dobbiamo uscire."),
-    Talker("nl+robert", 40, 170, "Volgens mij was het gisteren veel drukker, maar misschien vergis ik me wel weer eens."),
+    Talker("nl+robert", 40, 170, "Volgens mij was het gisteren veel drukker, maar ik vergis me wel vaker."),
     Talker("pt-br+steph2", 54, 172, "A gente combinou às sete, mas você sabe que ele sempre chega quando quer."),
     Talker("pl+victor", 45, 165, "Proszę pana, ten autobus już dawno odjechał, następny będzie dopiero za godzinę."),
     Talker("de+steph3", 56, 172, "Also ich nehme die Suppe, und danach vielleicht noch ein Stück Kuchen mit Sahne."),
@@ -146,7 +148,8 @@ class Espeak:
         self.library.espeak_SetParameter(self.RATE, talker.words_per_minute, 0)
         self.library.espeak_SetParameter(self.PITCH, talker.pitch, 0)
         text = talker.text.encode() + b"\0"
-        self.library.espeak_Synth(text, ctypes.c_size_t(len(text)), 0, self.POSITION_CHARACTER, 0, self.UTF8, None, None)
+        self.library.espeak_Synth(text, ctypes.c_size_t(len(text)), 0, self.POSITION_CHARACTER, 0, self.UTF8,
+                                  None, None)
         self.library.espeak_Synchronize()
         return np.concatenate(self.heard)
 
@@ -159,7 +162,7 @@ def at_level(signal, rms):
 
 
 def shaped_noise(rng, length, amplitude_at):
-    """Gaussian noise (length,) whose spectrum follows `amplitude_at(frequency)`, frequency in 0..0.5 cycles a sample."""
+    """Gaussian noise (length,) whose spectrum follows `amplitude_at(f)`, f in 0..0.5 cycles a sample."""
     spectrum = np.fft.rfft(rng.standard_normal(length)) * amplitude_at(np.fft.rfftfreq(length))
     return np.fft.irfft(spectrum, length)
 

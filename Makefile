@@ -1,0 +1,37 @@
+# demo: audio, samples, a trained network, its score   test, check: what CI runs   bench: speed, as ratios
+PYTHON ?= python3
+VENV ?= .venv
+PY = $(VENV)/bin/python
+EXCERPTS ?= 2
+EPOCHS ?= 6
+SNR_TRAIN ?= -10 -5 0 5 10 15 20 25 30
+
+.PHONY: demo test check bench
+demo: $(VENV)/runtime.installed
+	$(PY) tools/make_demo_audio.py
+	$(PY) SpatialiseTRAIN.py --excerpts $(EXCERPTS) --snr-db $(SNR_TRAIN)
+	$(PY) SpatialiseTEST.py
+	$(PY) TrainingCNN.py --epochs $(EPOCHS) --resume
+	$(PY) Testing.py
+
+test: $(VENV)/dev.installed
+	$(PY) -m pytest
+
+check: $(VENV)/dev.installed
+	$(PY) -m ruff check .
+	$(PY) -m pytest tests/test_directions.py
+
+bench: $(VENV)/dev.installed
+	$(PY) benchmarks/spatialise.py
+	$(PY) benchmarks/feed.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/runtime.installed: requirements.txt | $(VENV)/bin/python
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/dev.installed: requirements-dev.txt $(VENV)/runtime.installed
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@

@@ -1,0 +1,32 @@
+"""The figures against cases worked out by hand."""
+import numpy as np
+import pytest
+
+import metrics
+
+
+def test_hand_worked_case():
+    score = metrics.score([0, 5.4, -12, 95], [0, 0, 0, 90])
+    assert score["within_5_deg_percent"] == 75   # 5.4 rounds to 5, 95 differs by 5, -12 is wrong
+    assert score["within_10_deg_percent"] == 75
+    assert score["mae_deg"] == pytest.approx((0 + 5.4 + 12 + 5) / 4)
+    assert score["median_deg"] == pytest.approx(5.2)
+    assert score["rmse_deg"] == pytest.approx(np.sqrt((5.4 ** 2 + 144 + 25) / 4))
+    assert score["bias_deg"] == pytest.approx((5.4 - 12 + 5) / 4)
+    assert score["samples"] == 4
+
+
+@pytest.mark.parametrize(("predicted", "right"), [(5.49, True), (5.51, False), (-5.49, True), (-5.51, False)])
+def test_rounding_rule(predicted, right):
+    assert metrics.correct(np.array([predicted]), np.array([0]), 5)[0] == right
+
+
+def test_groups_add_up_and_are_sorted():
+    rng = np.random.default_rng(0)
+    true = rng.choice(np.arange(-90, 91, 5), 500).astype(np.float32)
+    predicted = true + rng.normal(0, 5, 500)
+    groups = metrics.score_by(true, predicted, true)
+    assert list(groups) == [f"{a}" for a in range(-90, 91, 5)]
+    assert sum(group["samples"] for group in groups.values()) == 500
+    mean = sum(group["mae_deg"] * group["samples"] for group in groups.values()) / 500
+    assert mean == pytest.approx(metrics.score(predicted, true)["mae_deg"])
