@@ -84,7 +84,7 @@ def written_whole(path):
             os.fsync(file.fileno())
         os.replace(partial, path)
     except OSError as problem:
-        if problem.errno is None:  # not the disk
+        if problem.errno is None:  # not the disk, but work that was stopped
             raise
         raise BadInput(_cannot_write(path, problem)) from problem
     finally:

@@ -6,12 +6,13 @@ in whatever order and by however many jobs.
 import hashlib
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed
 
 import console
 import dataset
@@ -76,12 +77,7 @@ def main(doc, side, argv=None):
     missing = _missing(tasks, params, out, args.overwrite)
     head = hrir.load(params.hrir_set, params.sample_rate_hz, params.hrir_padding_samples)
     audio = dataset.AudioCache(params)
-    # Threads, because NumPy and SciPy let go of the interpreter while they compute: no start-up, one copy of the audio,
-    # and Ctrl-C reaches all. joblib hands back each shard as it is done.
-    made = Parallel(n_jobs=args.jobs, backend="threading", return_as="generator_unordered")(
-        delayed(_make_shard)(task, head, audio, params) for task in missing)
-    for _ in console.progress(made, total=len(missing), unit="shard", desc=f"Spatialise{side}"):
-        pass
+    _make_shards(missing, head, audio, params, args.jobs, f"Spatialise{side}")
     if args.listen:
         _write_listening_examples(tasks[0], head, audio, params, console.folder_for_output(args.listen))
 
@@ -139,8 +135,25 @@ def _digests(task):
     return {"speech_sha256": task.speech.sha256, "noise_sha256": task.noise.sha256}
 
 
-def _make_shard(task, head, audio, params):
-    """Mix, transform and write one shard."""
+def _make_shards(tasks, head, audio, params, jobs, title):
+    """Make shards, `jobs` at a time.
+
+    In threads, because NumPy and SciPy let go of the interpreter while they compute: no start-up and one copy of the
+    audio. Not joblib's, which leave running work behind on Ctrl-C: here every thread drops its shard first.
+    """
+    stop = threading.Event()
+    with ThreadPoolExecutor(jobs) as pool:
+        made = [pool.submit(_make_shard, task, head, audio, params, stop) for task in tasks]
+        try:
+            for future in console.progress(as_completed(made), total=len(made), unit="shard", desc=title):
+                future.result()
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+
+
+def _make_shard(task, head, audio, params, stop):
+    """Mix, transform and write one shard; `stop` is an event that ends it early, without a file."""
     speech, noise = audio.read(task.speech), audio.read(task.noise)
     draws = [_draw(task, number, speech, noise, params) for number in range(params.excerpts)]
     per_excerpt = len(params.snr_db) * len(params.azimuth_deg)  # samples follow excerpt, SNR, azimuth
@@ -158,7 +171,10 @@ def _make_shard(task, head, audio, params):
         for draw in draws:
             speech_at_ears, noise_at_ears = _at_ears(draw, speech, noise, head, params)
             gains = _gains(speech_at_ears, noise_at_ears, head, params)
-            yield from scene.mixed_cues(speech_at_ears, noise_at_ears, gains, params)
+            for cues in scene.mixed_cues(speech_at_ears, noise_at_ears, gains, params):
+                if stop.is_set():
+                    raise InterruptedError
+                yield cues
 
     dataset.write_shard(task.path, pieces(), arrays, params)
 

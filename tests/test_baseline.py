@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 
 import baseline
-import features
 import hrir
 import scene
 import Testing

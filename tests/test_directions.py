@@ -1,4 +1,4 @@
-"""The arrows between the modules, read from the source: params <- the pure ones <- dataset <- shared loops <- scripts."""
+"""The arrows between modules, read from the source: params <- pure ones <- dataset <- shared loops <- scripts."""
 import ast
 import subprocess
 import sys

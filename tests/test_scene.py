@@ -56,15 +56,20 @@ def test_diotic_noise_has_no_cues():
     assert not features.from_ears(scene.diotic(noise(5, PARAMS.sample_length)), PARAMS).any()
 
 
+def diffuse_noise(seconds):
+    return np.concatenate([scene.diffuse(noise(seed, 37, LENGTH), HEAD.response, LEAD_IN) for seed in range(seconds)],
+                          axis=1)
+
+
 def test_diffuse_noise_is_coherent_at_low_frequencies_only():
-    many = np.concatenate([scene.diffuse(noise(seed, 37, LENGTH), HEAD.response, LEAD_IN) for seed in range(20)], axis=1)
+    many = diffuse_noise(seconds=20)
     hz, power = coherence(many[0], many[1], fs=16_000, nperseg=640)
     assert power[(hz >= 75) & (hz <= 150)].mean() > 0.75
     assert power[(hz > 2000) & (hz < 7000)].mean() < 0.15
 
 
 def test_diffuse_noise_prefers_no_side():
-    many = np.concatenate([scene.diffuse(noise(seed, 37, LENGTH), HEAD.response, LEAD_IN) for seed in range(20)], axis=1)
+    many = diffuse_noise(seconds=20)
     level = 10 * np.log10(np.mean(np.square(many), axis=1))
     assert abs(level[0] - level[1]) < 0.5
 

@@ -1,0 +1,234 @@
+"""Whatever a user gets wrong: one sentence that names it, exit status 2, no traceback, nothing lost."""
+import os
+import resource
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile as sf
+from conftest import ROOT, one_sentence, run_script
+
+RATE = 16_000
+RNG = np.random.default_rng(0)
+
+
+def cut_wav(path):
+    sf.write(path, RNG.standard_normal(5 * RATE) * 0.1, RATE)
+    path.write_bytes(path.read_bytes()[:100_000])
+
+
+def nan_wav(path):
+    signal = RNG.standard_normal(3 * RATE).astype(np.float32) * 0.1
+    signal[RATE] = np.nan
+    sf.write(path, signal, RATE, subtype="FLOAT")
+
+
+BAD_SPEECH = {  # file name: (how it is made, what the message says)
+    "text.wav": (lambda p: p.write_text("these are words"), "cannot be read as audio"),
+    "zero.wav": (lambda p: p.write_bytes(b""), "cannot be read as audio"),
+    "header only.wav": (lambda p: sf.write(p, np.zeros(0), RATE), "0.00 s long"),
+    "cut.wav": (cut_wav, "cut short"),
+    "silent.wav": (lambda p: sf.write(p, np.zeros(3 * RATE), RATE), "silent"),
+    "nan.wav": (nan_wav, "NaN or infinite"),
+    "infinite.wav": (lambda p: sf.write(p, np.full(3 * RATE, np.inf, np.float32), RATE, subtype="FLOAT"),
+                     "NaN or infinite"),
+    "short.wav": (lambda p: sf.write(p, RNG.standard_normal(RATE) * 0.1, RATE), "at least 1.04 s"),
+}
+
+
+@pytest.fixture
+def folders(wavs, tmp_path):
+    """Flags for one good speech and one good noise file, and where to write."""
+    return {"--speech": wavs("SpeechTEST", 1), "--noise": wavs("NoiseTEST", 1), "--out": tmp_path / "out",
+            "--snr-db": 0}
+
+
+def spatialise(folders, *more, **options):
+    return run_script("SpatialiseTEST.py", *(word for pair in folders.items() for word in pair), *more, **options)
+
+
+@pytest.mark.parametrize("name", BAD_SPEECH)
+def test_one_bad_file_among_good_ones_is_skipped(folders, name):
+    BAD_SPEECH[name][0](folders["--speech"] / name)
+    done = spatialise(folders)
+    assert name in done.stderr
+    assert BAD_SPEECH[name][1] in done.stderr
+    assert one_sentence(done.stderr)
+    assert "skipped 1 bad file" in done.stdout
+    assert len(list(folders["--out"].glob("*.npz"))) == 1
+
+
+@pytest.mark.parametrize("name", BAD_SPEECH)
+def test_only_bad_files_are_refused(folders, tmp_path, name):
+    folders["--speech"] = tmp_path / "bad"
+    folders["--speech"].mkdir()
+    BAD_SPEECH[name][0](folders["--speech"] / name)
+    refused = spatialise(folders, status=2)
+    assert name in refused.stderr
+    assert BAD_SPEECH[name][1] in refused.stderr
+    assert one_sentence(refused.stderr)
+    assert not folders["--out"].exists()
+
+
+@pytest.mark.parametrize("flag", ["--speech", "--noise"])
+@pytest.mark.parametrize(("name", "says"), [("missing", "not a folder"), ("empty", "holds no audio"),
+                                            ("notes", "holds no audio")])
+def test_folders_without_audio(folders, tmp_path, flag, name, says):
+    folders[flag] = tmp_path / name
+    if name != "missing":
+        folders[flag].mkdir()
+    if name == "notes":
+        (folders[flag] / "README.md").write_text("no audio here")
+    refused = spatialise(folders, status=2)
+    assert flag in refused.stderr
+    assert name in refused.stderr
+    assert says in refused.stderr
+    assert one_sentence(refused.stderr)
+
+
+def test_noise_shorter_than_speech_and_odd_names_work(folders):
+    shutil.rmtree(folders["--noise"])
+    deep = folders["--noise"] / "sub folder é"
+    deep.mkdir(parents=True)
+    sf.write(deep / "half a second 🎧.flac", RNG.standard_normal(RATE // 2) * 0.1, RATE)
+    good = next(folders["--speech"].glob("*.wav"))
+    good.rename(good.with_name("naïve <script> 語.wav"))
+    spatialise(folders)
+    shard = next(folders["--out"].glob("*.npz"))
+    with np.load(shard, allow_pickle=False) as stored:
+        assert str(stored["noise"]) == "sub folder é/half a second 🎧.flac"
+        assert str(stored["speech"]) == "naïve <script> 語.wav"
+
+
+def test_stereo_is_mixed_down_with_a_notice(folders):
+    sf.write(folders["--noise"] / "stereo.wav", RNG.standard_normal((2 * RATE, 2)) * 0.1, RATE)
+    said = spatialise(folders).stderr
+    assert "Mixed down to mono: 1 file" in said
+    assert "stereo.wav" in said
+
+
+@pytest.mark.parametrize(("script", "flags", "says"), [
+    ("SpatialiseTRAIN.py", ["--excerpts", 0], "--excerpts"),
+    ("SpatialiseTRAIN.py", ["--excerpts", "many"], "--excerpts"),
+    ("SpatialiseTRAIN.py", ["--jobs", 0], "--jobs"),
+    ("SpatialiseTRAIN.py", ["--seed", -1], "--seed"),
+    ("SpatialiseTRAIN.py", ["--snr-db", "nan"], "--snr-db"),
+    ("SpatialiseTRAIN.py", ["--snr-db", 3, 3], "--snr-db"),
+    ("SpatialiseTEST.py", ["--noise-field", "spherical"], "--noise-field"),
+    ("SpatialiseTEST.py", ["--no-such-flag"], "--no-such-flag"),
+    ("TrainingCNN.py", ["--epochs", 0], "--epochs"),
+    ("TrainingCNN.py", ["--batch-size", 0], "--batch-size"),
+    ("TrainingCNN.py", ["--learning-rate", -1], "--learning-rate"),
+    ("TrainingCNN.py", ["--loss", "huber"], "--loss"),
+    ("TrainingCNN.py", ["--data", "not there"], "not there"),
+    ("Testing.py", ["--data", "not there"], "not there"),
+])
+def test_flags_out_of_range(tmp_path, script, flags, says):
+    refused = run_script(script, *flags, status=2, cwd=tmp_path)
+    assert says in refused.stderr
+    assert one_sentence(refused.stderr)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_fills_keeps_what_was_made(folders):
+    spatialise(folders)
+    kept = {path: path.read_bytes() for path in folders["--out"].glob("*.npz")}
+    more = folders["--speech"] / "more.wav"
+    sf.write(more, RNG.standard_normal(3 * RATE) * 0.1, RATE)
+
+    def small_files_only():  # as far as a program can tell, the same as a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+
+    refused = spatialise(folders, status=2, preexec_fn=small_files_only)
+    assert "disk is full" in refused.stderr
+    assert "more__" in refused.stderr
+    assert one_sentence(refused.stderr)
+    assert {path: path.read_bytes() for path in folders["--out"].iterdir()} == kept
+
+
+def test_a_place_one_may_not_write_to(folders, tmp_path):
+    (tmp_path / "file").write_text("")
+    folders["--out"] = tmp_path / "file" / "out"
+    refused = spatialise(folders, status=2)
+    assert "cannot be written" in refused.stderr
+    assert one_sentence(refused.stderr)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
+def test_a_read_only_folder(folders):
+    folders["--out"].mkdir(mode=0o500)
+    assert "cannot be written" in spatialise(folders, status=2).stderr
+
+
+def test_a_foreign_file_among_the_shards_is_not_touched(folders):
+    folders["--out"].mkdir()
+    np.savez(folders["--out"] / "mine.npz", x=np.zeros(3))
+    before = (folders["--out"] / "mine.npz").read_bytes()
+    for more in ((), ("--overwrite",)):
+        refused = spatialise(folders, *more, status=2)
+        assert "mine.npz" in refused.stderr
+        assert one_sentence(refused.stderr)
+    assert (folders["--out"] / "mine.npz").read_bytes() == before
+
+
+def test_a_torn_shard_is_made_again(folders):
+    spatialise(folders)
+    shard = next(folders["--out"].glob("*.npz"))
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:1000])
+    assert shard.name in spatialise(folders).stderr
+    assert shard.read_bytes() == whole
+
+
+def test_training_on_a_torn_or_foreign_shard(shards, tmp_path):
+    torn = tmp_path / "torn"
+    shutil.copytree(shards, torn)
+    path = sorted(torn.glob("*.npz"))[0]
+    path.write_bytes(path.read_bytes()[:100_000])
+    refused = run_script("TrainingCNN.py", "--data", torn, "--out", tmp_path / "models", status=2)
+    assert path.name in refused.stderr
+    assert one_sentence(refused.stderr)
+
+
+def test_training_on_a_damaged_shard(shards, tmp_path):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(shards, damaged)
+    for path in damaged.glob("*.npz"):
+        raw = bytearray(path.read_bytes())
+        raw[2_000_000:2_000_100] = b"\xff" * 100
+        path.write_bytes(raw)
+    refused = run_script("TrainingCNN.py", "--data", damaged, "--out", tmp_path / "models", "--epochs", 1, status=2)
+    assert ".npz is damaged" in refused.stderr
+    assert one_sentence(refused.stderr)
+
+
+def test_testing_without_or_with_foreign_models(shards, tmp_path):
+    refused = run_script("Testing.py", "--data", shards, "--models", tmp_path, "--out", tmp_path / "r", status=2)
+    assert "best.keras does not exist" in refused.stderr
+    assert one_sentence(refused.stderr)
+    (tmp_path / "best.keras").write_text("not a model")
+    refused = run_script("Testing.py", "--data", shards, "--models", tmp_path, "--out", tmp_path / "r", status=2)
+    assert "best.keras is not a whole model" in refused.stderr
+    assert one_sentence(refused.stderr)
+
+
+def test_training_on_a_disk_that_fills(shards, tmp_path):
+    def small_files_only():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+
+    refused = run_script("TrainingCNN.py", "--data", shards, "--out", tmp_path / "models", "--epochs", 1, status=2,
+                         preexec_fn=small_files_only)
+    assert "disk is full" in refused.stderr
+    assert one_sentence(refused.stderr)
+    assert not list((tmp_path / "models").iterdir())
+
+
+def test_a_message_survives_a_narrow_terminal(folders):
+    (folders["--speech"] / "wrong 🎧.wav").write_text("not audio")
+    words = [str(word) for pair in folders.items() for word in pair]
+    done = subprocess.run([sys.executable, str(ROOT / "SpatialiseTEST.py"), *words], capture_output=True, text=True,
+                          encoding="ascii", env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
+    assert done.returncode == 0
+    assert "wrong ?.wav" in done.stderr

@@ -1,0 +1,202 @@
+"""Audio in, shards out and in again, the split, the stream."""
+import json
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+import dataset
+from console import BadInput
+from params import Params
+
+PARAMS = Params()
+RATE = PARAMS.sample_rate_hz
+
+
+def tone(seconds, rate=RATE, hz=440):
+    return 0.3 * np.sin(2 * np.pi * hz * np.arange(int(seconds * rate)) / rate)
+
+
+def fake_shard(folder, name, speech, count=37, starts=None, value=0.0, **changes):
+    """A whole shard whose samples hold their own row number in one place."""
+    samples = np.full((count, *PARAMS.sample_shape), value, np.float16)
+    samples[:, 0, 0, 1] = np.arange(count)
+    arrays = {"labels": np.arange(count, dtype=np.float32), "snr_db": np.zeros(count, np.float32),
+              "noise_field": np.full(count, "diotic"), "speech": speech, "noise": "n.wav",
+              "excerpt_start_s": np.zeros(count, np.float32) if starts is None else np.asarray(starts, np.float32),
+              "params": json.dumps(PARAMS.scenes | {"speech_sha256": speech, "noise_sha256": "n"} | changes)}
+    dataset.write_shard(folder / name, [samples], arrays, PARAMS)
+    return dataset.open_shard(folder / name)
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100, 48_000, 96_000])
+@pytest.mark.parametrize(("ending", "subtype"), [("wav", "PCM_16"), ("wav", "FLOAT"), ("flac", "PCM_24")])
+def test_any_rate_becomes_16_khz(tmp_path, rate, ending, subtype):
+    path = tmp_path / f"tone.{ending}"
+    sf.write(path, tone(3, rate), rate, subtype=subtype)
+    signal = dataset.read_mono(path, PARAMS)
+    assert signal.dtype == np.float32
+    assert len(signal) == pytest.approx(3 * RATE, abs=2)
+    inside = slice(RATE // 10, -RATE // 10)
+    np.testing.assert_allclose(signal[:3 * RATE - 2][inside], tone(3)[:3 * RATE - 2][inside], atol=2e-3)
+
+
+def test_long_files_are_the_same_in_blocks(tmp_path, monkeypatch):
+    noise = np.random.default_rng(0).standard_normal(100_000) * 0.1
+    sf.write(tmp_path / "a.wav", noise, 44_100, subtype="FLOAT")
+    whole = dataset.read_mono(tmp_path / "a.wav", PARAMS)
+    monkeypatch.setattr(dataset, "READ_FRAMES", 1000)
+    np.testing.assert_allclose(dataset.read_mono(tmp_path / "a.wav", PARAMS), whole, atol=1e-6)
+
+
+def test_channels_are_averaged(write):
+    stereo = np.stack((tone(2), 0 * tone(2)), axis=1)
+    np.testing.assert_allclose(dataset.read_mono(write("s.wav", stereo), PARAMS), tone(2) / 2, atol=1e-6)
+
+
+def test_a_recorder_that_left_the_length_open_is_read(write):
+    path = write("piped.wav", tone(2), subtype="PCM_16")
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b"data") + 4
+    raw[at:at + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(raw)
+    assert len(dataset.read_mono(path, PARAMS)) == 2 * RATE
+
+
+def test_cache_keeps_within_its_bytes(write):
+    files = [dataset.Audio(write(f"{i}.wav", tone(2)), f"{i}", "", 1) for i in range(4)]
+    cache = dataset.AudioCache(PARAMS, most_bytes=2 * 2 * RATE * 4)
+    for audio in files * 2:
+        assert len(cache.read(audio)) == 2 * RATE
+        assert sum(signal.nbytes for signal in cache.signals.values()) <= cache.most_bytes
+
+
+def test_shards_open_with_plain_numpy(shards):
+    for path in shards.glob("*.npz"):
+        with np.load(path, allow_pickle=False) as shard:
+            assert shard["samples"].shape == (74, 321, 50, 2)
+            assert shard["samples"].dtype == np.float16
+            assert shard["labels"].dtype == shard["snr_db"].dtype == np.float32
+            assert json.loads(str(shard["params"]))["seed"] == 0
+
+
+def test_rows_are_read_from_their_place(shards):
+    path = sorted(shards.glob("*.npz"))[0]
+    shard = dataset.open_shard(path)
+    out = np.empty((5, *PARAMS.sample_shape), np.float16)
+    dataset.read_samples(shard, 40, 45, out)
+    with np.load(path) as whole:
+        assert np.array_equal(out, whole["samples"][40:45])
+        assert np.array_equal(shard.labels, whole["labels"])
+
+
+def test_names_that_look_alike_get_different_shards():
+    def audio(name):
+        return dataset.Audio(None, name, "", 1)
+    names = {dataset.shard_name(audio(speech), audio("n.wav")) for speech in
+             ("a.wav", "a.flac", "b/a.wav", "b-a.wav", "x" * 300 + ".wav", "x" * 301 + ".wav")}
+    assert len(names) == 6
+    assert max(len(name.encode()) for name in names) < 255
+
+
+@pytest.mark.parametrize("damage", [
+    lambda b: b[:len(b) // 2], lambda b: b"", lambda b: b"not a zip at all",
+    lambda b: b.replace(b"labels.npy", b"lapels.npy"), lambda b: b.replace(b"'<f2'", b"'<i2'"),
+])
+def test_torn_and_foreign_shards_are_refused_by_name(shards, tmp_path, damage):
+    path = tmp_path / "torn.npz"
+    path.write_bytes(damage(sorted(shards.glob("*.npz"))[0].read_bytes()))
+    with pytest.raises(BadInput, match=r"torn\.npz is not a whole shard"):
+        dataset.open_shard(path)
+
+
+def test_a_foreign_npz_is_refused(tmp_path):
+    np.savez(tmp_path / "mine.npz", x=np.zeros(3))
+    with pytest.raises(BadInput, match=r"mine\.npz"):
+        dataset.open_shard(tmp_path / "mine.npz")
+
+
+@pytest.mark.parametrize("bits", [0x7E00, 0x7C00, 0x4900])  # NaN, infinity, an IPD of 10 radians
+def test_damaged_samples_are_found(tmp_path, bits):
+    shard = fake_shard(tmp_path, "a.npz", "s")
+    raw = bytearray(shard.path.read_bytes())
+    at = shard.offset + 3 * 321 * 50 * 2 * 2
+    raw[at:at + 2] = np.uint16(bits).tobytes()
+    shard.path.write_bytes(raw)
+    out = np.empty((37, *PARAMS.sample_shape), np.float16)
+    with pytest.raises(BadInput, match=r"a\.npz is damaged"):
+        dataset.read_samples(shard, 0, 37, out)
+
+
+@pytest.mark.parametrize("change", [{"stft_hop_samples": 160}, {"sample_rate_hz": 44_100}, {"hrir_set": "other"}])
+def test_other_parameters_are_refused_with_the_difference(tmp_path, change):
+    fake_shard(tmp_path, "a.npz", "s")
+    fake_shard(tmp_path, "b.npz", "s", **change)
+    (key, value), = change.items()
+    with pytest.raises(BadInput, match=rf"b\.npz.*{key} {value}, wanted"):
+        dataset.open_shards(tmp_path, PARAMS, "X.py")
+
+
+@pytest.mark.parametrize("files", [2, 3, 4, 10])
+def test_no_speech_file_on_both_sides(tmp_path, files):
+    shards = [fake_shard(tmp_path, f"{s}_{n}.npz", f"speech{s}") for s in range(files) for n in range(2)]
+    training, validation = dataset.split(shards, PARAMS)
+    sides = [{block.shard.speech for block in side} for side in (training, validation)]
+    assert not sides[0] & sides[1]
+    assert len(sides[0] | sides[1]) == files
+    assert len(sides[1]) == max(1, round(files / 4))
+    assert dataset.count_samples(training) + dataset.count_samples(validation) == 37 * 2 * files
+
+
+def test_one_file_under_two_names_stays_on_one_side(tmp_path):
+    shards = [fake_shard(tmp_path, f"{i}.npz", "twin" if i < 2 else f"s{i}") for i in range(4)]
+    for seed in range(8):
+        training, _ = dataset.split(shards, Params(seed=seed))
+        assert sum(block.shard.path.name in ("0.npz", "1.npz") for block in training) in (0, 2)
+
+
+def test_a_lone_speech_file_is_split_by_time(tmp_path, capsys):
+    starts = np.repeat([0.0, 1.5, 2.9, 4.0], 37)
+    shard = fake_shard(tmp_path, "a.npz", "alone.wav", 148, starts)
+    training, validation = dataset.split([shard], PARAMS)
+    ends = max(shard.excerpt_start_s[b.first:b.last].max() for b in training) + PARAMS.excerpt_s
+    begins = min(shard.excerpt_start_s[b.first:b.last].min() for b in validation)
+    assert ends <= begins == 4.0
+    assert dataset.count_samples(training) == 3 * 37
+    assert "alone.wav" in capsys.readouterr().err
+
+
+def test_a_lone_excerpt_cannot_be_split(tmp_path):
+    with pytest.raises(BadInput, match="second speech file"):
+        dataset.split([fake_shard(tmp_path, "a.npz", "s")], PARAMS)
+
+
+@pytest.mark.parametrize("blocks_mixed", [1, 3, 100])
+@pytest.mark.parametrize("batch_size", [10, 64])
+def test_every_sample_comes_once_with_its_label(tmp_path, blocks_mixed, batch_size):
+    shards = [fake_shard(tmp_path, f"{i}.npz", f"{i}", 37 + i, value=i / 16) for i in range(5)]
+    blocks = dataset.blocks_of(shards, 20)
+    seen = []
+    for samples, labels in dataset.batches(blocks, batch_size, blocks_mixed, np.random.default_rng(0)):
+        assert len(samples) == len(labels) <= batch_size
+        assert np.array_equal(samples[:, 0, 0, 1].astype(np.float32), labels)  # the row number is both
+        seen += [(float(sample[5, 5, 0]) * 16, float(label)) for sample, label in zip(samples, labels)]
+    assert sorted(seen) == sorted((float(i), float(row)) for i in range(5) for row in range(37 + i))
+    assert seen != sorted(seen)
+
+
+def test_the_order_follows_from_the_seed(tmp_path):
+    blocks = dataset.blocks_of([fake_shard(tmp_path, f"{i}.npz", f"{i}") for i in range(3)], 10)
+    one, two, three = ([labels.tolist() for _, labels in dataset.batches(blocks, 16, 4, np.random.default_rng(seed))]
+                       for seed in (1, 1, 2))
+    assert one == two != three
+
+
+def test_read_ahead_passes_on_items_and_failures():
+    assert list(dataset.read_ahead(iter(range(100)), 7)) == list(range(100))
+
+    def failing():
+        yield 1
+        raise BadInput("torn")
+    with pytest.raises(BadInput, match="torn"):
+        list(dataset.read_ahead(failing(), 3))

@@ -1,0 +1,200 @@
+"""The network: its size, its answer, its files; and that training repeats and resumes exactly."""
+import csv
+import json
+import shutil
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import console
+import dataset
+import model
+import training
+from console import BadInput
+from params import Params
+
+PARAMS = Params()
+FINE = np.linspace(-90, 90, 1441)
+
+
+def samples(count, seed=0):
+    return np.random.default_rng(seed).normal(0, 1, (count, *PARAMS.sample_shape)).astype(np.float16)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return model.Network(PARAMS)
+
+
+def test_the_network_of_the_original_has_its_size():
+    assert model.Network(replace(PARAMS, loss="mse")).keras_model.count_params() == 2_417_793
+
+
+def test_soft_labels_are_distributions_around_their_azimuth():
+    labels = model.soft_labels(FINE, PARAMS)
+    assert labels.shape == (len(FINE), 37)
+    np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-6)
+    grid = np.array(PARAMS.azimuth_deg)
+    assert np.abs(grid[labels.argmax(axis=1)] - FINE).max() <= 2.5
+    spread = np.sqrt((labels[720] * grid ** 2).sum())
+    assert spread == pytest.approx(np.sqrt(4 ** 2 + 5 ** 2 / 12), abs=0.1)  # the Gaussian and the width of a class
+
+
+def test_reading_out_a_soft_label_gives_its_azimuth():
+    assert np.abs(model.read_out(model.soft_labels(FINE, PARAMS), PARAMS) - FINE).max() < 0.15
+
+
+def test_reading_out_keeps_to_the_highest_peak():
+    mixed = 0.6 * model.soft_labels(np.array([-40.0]), PARAMS) + 0.4 * model.soft_labels(np.array([50.0]), PARAMS)
+    assert model.read_out(mixed, PARAMS)[0] == pytest.approx(-40, abs=0.2)
+
+
+def test_reading_out_mirrors():
+    distribution = np.random.default_rng(0).dirichlet(np.ones(37), 200)
+    np.testing.assert_allclose(model.read_out(distribution[:, ::-1], PARAMS), -model.read_out(distribution, PARAMS),
+                               atol=0.3)
+
+
+def test_answers_are_azimuths(network):
+    outputs = network.outputs(samples(5))
+    np.testing.assert_allclose(outputs.sum(axis=1), 1, atol=1e-5)
+    answers = network.azimuth_deg(samples(5))
+    assert answers.shape == (5,)
+    assert np.abs(answers).max() <= 90
+
+
+@pytest.mark.parametrize("loss", ["distribution", "mse"])
+def test_training_learns_a_few_samples_by_heart(loss):
+    learner = model.Network(replace(PARAMS, loss=loss))
+    some, azimuth_deg = samples(16), np.linspace(-90, 90, 16)
+    losses = [float(learner.train(some, azimuth_deg, 1e-3)) for _ in range(30)]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_the_loss_reported_is_the_loss_trained(network):
+    outputs = network.outputs(samples(8))
+    azimuth_deg = np.linspace(-80, 80, 8)
+    by_hand = -(model.soft_labels(azimuth_deg, PARAMS) * np.log(outputs)).sum()
+    assert network.loss_of(outputs, azimuth_deg) == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_a_saved_network_answers_the_same_and_opens_in_keras(network, tmp_path):
+    network.save(tmp_path / "a.keras")
+    again = model.Network.load(tmp_path / "a.keras")
+    assert again.params == network.params
+    assert np.array_equal(again.outputs(samples(3)), network.outputs(samples(3)))
+    opened = model.keras.models.load_model(tmp_path / "a.keras")
+    np.testing.assert_allclose(opened.predict(samples(3).astype(np.float32), verbose=0), network.outputs(samples(3)),
+                               atol=1e-5)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.keras"]
+
+
+def test_a_file_cannot_bring_its_own_layers(network, tmp_path):
+    """The description in the file is never used, so a foreign one neither runs nor changes the answer."""
+    network.save(tmp_path / "a.keras")
+    with zipfile.ZipFile(tmp_path / "a.keras") as good, zipfile.ZipFile(tmp_path / "b.keras", "w") as evil:
+        for name in good.namelist():
+            evil.writestr(name, b"{\"class_name\": \"Lambda\"}" if name == "config.json" else good.read(name))
+    assert np.array_equal(model.Network.load(tmp_path / "b.keras").outputs(samples(2)), network.outputs(samples(2)))
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "foreign", "other features", "other layers"])
+def test_foreign_and_torn_models_are_refused_by_name(network, tmp_path, damage):
+    path = tmp_path / "bad.keras"
+    network.save(path)
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:5000])
+    elif damage == "text":
+        path.write_text("not a model")
+    elif damage == "foreign":
+        model.keras.Sequential([model.keras.Input((3,)), model.keras.layers.Dense(1)]).save(path)
+    else:
+        change = {"other features": {"frames": 100}, "other layers": {"loss": "mse"}}[damage]
+        with zipfile.ZipFile(path) as good, zipfile.ZipFile(tmp_path / "new", "w") as changed:
+            for name in good.namelist():
+                content = good.read(name)
+                if name == model.PARAMS_ENTRY:
+                    content = json.dumps(json.loads(content) | change)
+                changed.writestr(name, content)
+        shutil.move(tmp_path / "new", path)
+    with pytest.raises(BadInput, match=r"bad\.keras"):
+        model.Network.load(path)
+
+
+def test_learning_rate_rises_and_falls():
+    rates = [training.learning_rate_at(progress, PARAMS) for progress in np.linspace(0, 1, 1001)]
+    assert max(rates) == pytest.approx(PARAMS.learning_rate, rel=0.02)
+    assert rates[0] < 0.05 * max(rates)
+    assert rates[-1] < 1e-6
+    peak = int(np.argmax(rates))
+    assert np.all(np.diff(rates[peak:]) <= 0)
+
+
+def test_epochs_follow_the_number_of_samples():
+    assert training.epochs_for(10, PARAMS) == 500
+    assert training.epochs_for(10 ** 9, PARAMS) == 4
+    assert training.epochs_for(60_000, PARAMS) == 10
+
+
+@pytest.fixture(scope="module")
+def blocks(shards):
+    opened = dataset.open_shards(shards, PARAMS, "X.py")
+    return dataset.split(opened[::2], PARAMS)  # one noise is enough here
+
+
+def weights(path):
+    return model.Network.load(path).keras_model.get_weights()
+
+
+def test_a_resumed_run_ends_as_an_undisturbed_one(blocks, tmp_path):
+    whole, cut = console.folder_for_output(tmp_path / "whole"), console.folder_for_output(tmp_path / "cut")
+    training.fit(*blocks, PARAMS, 3, whole, resume=False)
+
+    saves = []
+    real_save = model.Network.save
+
+    def killed_in_epoch_2(self, path, state=None):
+        saves.append(path.name)
+        if saves.count("last.keras") == 2:
+            raise KeyboardInterrupt  # after best.keras of epoch 2 may have been written, before last.keras
+        real_save(self, path, state)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model.Network, "save", killed_in_epoch_2)
+        with pytest.raises(KeyboardInterrupt):
+            training.fit(*blocks, PARAMS, 3, cut, resume=False)
+    history = training.fit(*blocks, PARAMS, 3, cut, resume=True)
+
+    for name in ("last.keras", "best.keras"):
+        for one, two in zip(weights(whole / name), weights(cut / name), strict=True):
+            assert np.array_equal(one, two)
+    rows = [list(csv.DictReader((folder / "history.csv").read_text().splitlines())) for folder in (whole, cut)]
+    assert [r["validation_loss"] for r in rows[0]] == [r["validation_loss"] for r in rows[1]]
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+
+
+def test_another_seed_gives_another_network(blocks, tmp_path):
+    out = [console.folder_for_output(tmp_path / str(seed)) for seed in (1, 2)]
+    for seed, folder in zip((1, 2), out):
+        training.fit(*blocks, replace(PARAMS, seed=seed), 1, folder, resume=False)
+    assert not np.array_equal(weights(out[0] / "last.keras")[0], weights(out[1] / "last.keras")[0])
+    with pytest.raises(BadInput, match="seed 2, wanted 1"):
+        training.fit(*blocks, replace(PARAMS, seed=1), 2, out[1], resume=True)
+
+
+def test_training_stops_early_and_keeps_the_best(blocks, tmp_path, monkeypatch):
+    losses = iter([3.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0])
+    monkeypatch.setattr(training, "_train_epoch", lambda *_: 1.0)
+    monkeypatch.setattr(training, "evaluate", lambda *_: (next(losses), 50.0))
+    history = training.fit(*blocks, PARAMS, 20, tmp_path, resume=False)
+    assert len(history) == 2 + PARAMS.patience_min
+    assert training.fit(*blocks, PARAMS, 20, tmp_path, resume=True) == history  # patience outlives the process
+
+
+def test_a_loss_that_explodes_is_reported(blocks, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "_train_epoch", lambda *_: float("nan"))
+    with pytest.raises(BadInput, match="--learning-rate"):
+        training.fit(*blocks, PARAMS, 2, tmp_path, resume=False)
+    assert not (tmp_path / "last.keras").exists()
