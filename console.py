@@ -57,6 +57,9 @@ def run(main):
     except KeyboardInterrupt:
         notice(f"{name}: interrupted; what was finished is kept and nothing is half written.")
         return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of `Testing.py | head` has gone; Python would complain again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BAD_INPUT
     return 0
 
 

@@ -1,7 +1,7 @@
 """Head-related impulse responses: sets -> (azimuth, ear, tap) and their azimuths in degrees.
 
-head = hrir.load("mit_kemar", sample_rate_hz=16_000)
-head.response.shape, head.azimuth_deg[[0, 18, 36]]   # (37, 2, 258), [-90, 0, 90]
+    head = hrir.load("mit_kemar", sample_rate_hz=16_000)
+    head.response.shape, head.azimuth_deg[[0, 18, 36]]   # (37, 2, 258), [-90, 0, 90]
 """
 from pathlib import Path
 from typing import NamedTuple
@@ -53,4 +53,4 @@ def load(name, sample_rate_hz, padding_samples=100):
 
 def front(azimuth_deg):
     """Row of azimuth 0, which the SNR refers to (18 of the 37)."""
-    return int(np.argmin(np.abs(azimuth_deg)))
+    return int(np.argmin(np.abs(np.asarray(azimuth_deg))))

@@ -1,8 +1,9 @@
 """The scene at the ears: where excerpts are cut, convolution with HRIRs, noise fields, levels by SNR. Arrays only.
 
-speech = scene.at_ears(excerpt, head.response, params.lead_in_samples)        # (16640,) -> (37, 2, 16320)
-noise = scene.diffuse(scene.draw_diffuse(rng, ...), head.response, ...)        # -> (2, 16320)
-gain = scene.noise_gain(speech[18], noise, snr_db=0)
+    heard_from = scene.response_spectrum(head.response, len(excerpt), lead_in=320)  # once a run
+    speech = scene.at_ears(excerpt, heard_from, lead_in=320)                        # (16640,) -> (37, 2, 16320)
+    noise = scene.diffuse(noise_excerpts, heard_from, lead_in=320)                  # (37, 16640) -> (2, 16320)
+    gain = scene.noise_gain(speech[18], noise, snr_db=0)
 """
 import numpy as np
 from scipy.fft import irfft, rfft
@@ -44,7 +45,17 @@ def looped(noise, length):
     return np.resize(noise, len(noise) + length - 1)
 
 
-def at_ears(excerpt, response, lead_in):
+def response_spectrum(response, length, lead_in):
+    """Transform a head's responses for excerpts of `length` samples: (azimuth, 2, tap) -> (azimuth, 2, bin).
+
+    Raises ValueError when the lead-in is shorter than the responses.
+    """
+    if response.shape[-1] > lead_in + 1:
+        raise ValueError(f"{response.shape[-1]} taps need a lead-in of {response.shape[-1] - 1} samples, not {lead_in}")
+    return rfft(response, length)
+
+
+def at_ears(excerpt, heard_from, lead_in):
     """A source heard from every direction of a head.
 
     The convolution is circular over the excerpt: what wraps around falls into the lead-in, which is cut off, so the
@@ -52,33 +63,29 @@ def at_ears(excerpt, response, lead_in):
 
     Parameters
     ----------
-    excerpt : np.ndarray [shape=(lead_in + n,)] or [shape=(azimuth, lead_in + n)], one signal for all or one for each
-    response : np.ndarray [shape=(azimuth, 2, tap)], at most lead_in + 1 taps
+    excerpt : np.ndarray [shape=(lead_in + n,)]
+    heard_from : np.ndarray [shape=(azimuth, 2, bin)], the head's `response_spectrum` for this length
     lead_in : int, in samples
 
     Returns
     -------
     np.ndarray [shape=(azimuth, 2, n)]
 
-    Raises
-    ------
-    ValueError : the lead-in is shorter than the responses
-
     """
-    return irfft(_spectra_at_ears(excerpt, response, lead_in), excerpt.shape[-1])[..., lead_in:]
+    return irfft(rfft(excerpt) * heard_from, len(excerpt))[..., lead_in:]
 
 
-def diffuse(excerpts, response, lead_in):
+def diffuse(excerpts, heard_from, lead_in):
     """Independent noises from the whole circle, summed at the ears.
 
-    `response` covers the front half plane. A direction behind arrives with nearly the delays and levels of its mirror
+    `heard_from` covers the front half plane. A direction behind arrives with nearly the delays and levels of its mirror
     image in front (the cone of confusion), so the front one stands for both and is sqrt(2) louder; -90 and +90
     degrees have no mirror image.
 
     Parameters
     ----------
     excerpts : np.ndarray [shape=(azimuth, lead_in + n)]
-    response : np.ndarray [shape=(azimuth, 2, tap)], from -90 to 90 degrees
+    heard_from : np.ndarray [shape=(azimuth, 2, bin)], the head's `response_spectrum`, from -90 to 90 degrees
     lead_in : int, in samples
 
     Returns
@@ -86,21 +93,15 @@ def diffuse(excerpts, response, lead_in):
     np.ndarray [shape=(2, n)]
 
     """
-    mirrored = np.full((len(response), 1), np.sqrt(2), excerpts.dtype)
-    mirrored[[0, -1]] = 1
-    spectrum = _spectra_at_ears(excerpts * mirrored, response, lead_in).sum(axis=0)
+    loudness = np.full((len(heard_from), 1), np.sqrt(2), excerpts.dtype)
+    loudness[[0, -1]] = 1
+    spectrum = np.einsum("df,def->ef", rfft(excerpts * loudness), heard_from)  # direction, frequency, ear
     return irfft(spectrum, excerpts.shape[-1])[..., lead_in:]
 
 
 def diotic(excerpt):
     """The same noise at both ears, without a head: (n,) -> (2, n)."""
     return np.stack([excerpt, excerpt])
-
-
-def _spectra_at_ears(excerpt, response, lead_in):
-    if response.shape[-1] > lead_in + 1:
-        raise ValueError(f"{response.shape[-1]} taps need a lead-in of {response.shape[-1] - 1} samples, not {lead_in}")
-    return rfft(excerpt)[..., None, :] * rfft(response, excerpt.shape[-1])
 
 
 def noise_gain(speech, noise, snr_db):
@@ -140,10 +141,10 @@ def mixed_cues(speech, noise, gains, params):
     """
     speech_spectra = features.stft(speech, params)   # (azimuth, 2, bin, frame)
     noise_spectra = features.stft(noise, params)     # (2, bin, frame)
+    speech_real, speech_imag = np.ascontiguousarray(speech_spectra.real), np.ascontiguousarray(speech_spectra.imag)
     cues = np.empty((len(speech), *params.sample_shape), np.float16)
     for gain in gains:
-        scaled_noise = noise_spectra * noise_spectra.real.dtype.type(gain)
-        for one_azimuth, out in zip(speech_spectra, cues):  # one at a time stays in the processor's cache
-            left, right = one_azimuth + scaled_noise
-            features.interaural_cues(left, right, params.power_floor, out)
+        noise_real, noise_imag = np.float32(gain) * noise_spectra.real, np.float32(gain) * noise_spectra.imag
+        for real, imag, out in zip(speech_real, speech_imag, cues):  # one azimuth stays in the processor's cache
+            features.cues_of_parts(real + noise_real, imag + noise_imag, params.power_floor, out)
         yield cues

@@ -76,10 +76,11 @@ def main(doc, side, argv=None):
     tasks = [Task(s, n, out / dataset.shard_name(s, n)) for s in speech for n in noise]
     missing = _missing(tasks, params, out, args.overwrite)
     head = hrir.load(params.hrir_set, params.sample_rate_hz, params.hrir_padding_samples)
+    heard_from = scene.response_spectrum(head.response, params.excerpt_length, params.lead_in_samples)
     audio = dataset.AudioCache(params)
-    _make_shards(missing, head, audio, params, args.jobs, f"Spatialise{side}")
+    _make_shards(missing, heard_from, audio, params, args.jobs, f"Spatialise{side}")
     if args.listen:
-        _write_listening_examples(tasks[0], head, audio, params, console.folder_for_output(args.listen))
+        _write_listening_examples(tasks[0], heard_from, audio, params, console.folder_for_output(args.listen))
 
     samples = len(params.snr_db) * len(params.azimuth_deg) * params.excerpts
     skipped = f"; skipped {len(bad_speech + bad_noise)} bad file(s), named above" if bad_speech + bad_noise else ""
@@ -135,7 +136,7 @@ def _digests(task):
     return {"speech_sha256": task.speech.sha256, "noise_sha256": task.noise.sha256}
 
 
-def _make_shards(tasks, head, audio, params, jobs, title):
+def _make_shards(tasks, heard_from, audio, params, jobs, title):
     """Make shards, `jobs` at a time.
 
     In threads, because NumPy and SciPy let go of the interpreter while they compute: no start-up and one copy of the
@@ -143,7 +144,7 @@ def _make_shards(tasks, head, audio, params, jobs, title):
     """
     stop = threading.Event()
     with ThreadPoolExecutor(jobs) as pool:
-        made = [pool.submit(_make_shard, task, head, audio, params, stop) for task in tasks]
+        made = [pool.submit(_make_shard, task, heard_from, audio, params, stop) for task in tasks]
         try:
             for future in console.progress(as_completed(made), total=len(made), unit="shard", desc=title):
                 future.result()
@@ -152,7 +153,7 @@ def _make_shards(tasks, head, audio, params, jobs, title):
             pool.shutdown(cancel_futures=True)
 
 
-def _make_shard(task, head, audio, params, stop):
+def _make_shard(task, heard_from, audio, params, stop):
     """Mix, transform and write one shard; `stop` is an event that ends it early, without a file."""
     speech, noise = audio.read(task.speech), audio.read(task.noise)
     draws = [_draw(task, number, speech, noise, params) for number in range(params.excerpts)]
@@ -169,8 +170,8 @@ def _make_shard(task, head, audio, params, stop):
 
     def pieces():
         for draw in draws:
-            speech_at_ears, noise_at_ears = _at_ears(draw, speech, noise, head, params)
-            gains = _gains(speech_at_ears, noise_at_ears, head, params)
+            speech_at_ears, noise_at_ears = _at_ears(draw, speech, noise, heard_from, params)
+            gains = _gains(speech_at_ears, noise_at_ears, params)
             for cues in scene.mixed_cues(speech_at_ears, noise_at_ears, gains, params):
                 if stop.is_set():
                     raise InterruptedError
@@ -199,29 +200,29 @@ def _draw(task, number, speech, noise, params):
     return Draw(speech_start, noise_field, [scene.draw_start(rng, starts) for _ in range(count)])
 
 
-def _at_ears(draw, speech, noise, head, params):
+def _at_ears(draw, speech, noise, heard_from, params):
     """Return speech (azimuth, 2, n) from every direction and noise (2, n), before their levels are set."""
     length, lead_in = params.excerpt_length, params.lead_in_samples
     endless = scene.looped(noise, length)
     excerpts = np.stack([endless[start:start + length] for start in draw.noise_starts])
     speech_excerpt = speech[draw.speech_start:draw.speech_start + length]
-    speech_at_ears = scene.at_ears(speech_excerpt, head.response, lead_in)
+    speech_at_ears = scene.at_ears(speech_excerpt, heard_from, lead_in)
     if draw.noise_field == "diffuse":
-        return speech_at_ears, scene.diffuse(excerpts, head.response, lead_in)
+        return speech_at_ears, scene.diffuse(excerpts, heard_from, lead_in)
     return speech_at_ears, scene.diotic(excerpts[0, lead_in:])
 
 
-def _gains(speech_at_ears, noise_at_ears, head, params):
-    front = speech_at_ears[hrir.front(head.azimuth_deg)]
+def _gains(speech_at_ears, noise_at_ears, params):
+    front = speech_at_ears[hrir.front(params.azimuth_deg)]
     return [scene.noise_gain(front, noise_at_ears, snr_db) for snr_db in params.snr_db]
 
 
-def _write_listening_examples(task, head, audio, params, folder):
+def _write_listening_examples(task, heard_from, audio, params, folder):
     """Write the first mixture at its highest SNR from every azimuth, with one gain that brings the loudest to 0.9."""
     speech, noise = audio.read(task.speech), audio.read(task.noise)
-    speech_at_ears, noise_at_ears = _at_ears(_draw(task, 0, speech, noise, params), speech, noise, head, params)
+    speech_at_ears, noise_at_ears = _at_ears(_draw(task, 0, speech, noise, params), speech, noise, heard_from, params)
     loudest_snr = int(np.argmax(params.snr_db))
-    ears = speech_at_ears + _gains(speech_at_ears, noise_at_ears, head, params)[loudest_snr] * noise_at_ears
+    ears = speech_at_ears + _gains(speech_at_ears, noise_at_ears, params)[loudest_snr] * noise_at_ears
     ears *= 0.9 / np.abs(ears).max()
     for azimuth_deg, pair in zip(params.azimuth_deg, ears):
         dataset.write_wav(folder / f"azimuth_{azimuth_deg:+03d}_deg.wav", pair, params.sample_rate_hz)

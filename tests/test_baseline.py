@@ -24,8 +24,9 @@ def test_unit_vectors_have_length_one_and_no_seam():
 def test_noise_from_a_direction_is_found(gain):
     rng = np.random.default_rng(1)
     source = rng.standard_normal(PARAMS.excerpt_length).astype(np.float32)
-    speech = scene.at_ears(source, HEAD.response, PARAMS.lead_in_samples)
-    field = scene.diffuse(rng.standard_normal((37, PARAMS.excerpt_length)).astype(np.float32), HEAD.response,
+    heard_from = scene.response_spectrum(HEAD.response, PARAMS.excerpt_length, PARAMS.lead_in_samples)
+    speech = scene.at_ears(source, heard_from, PARAMS.lead_in_samples)
+    field = scene.diffuse(rng.standard_normal((37, PARAMS.excerpt_length)).astype(np.float32), heard_from,
                           PARAMS.lead_in_samples) / np.sqrt(37)
     cues = next(scene.mixed_cues(speech, field, [gain], PARAMS))
     found = baseline.localise(cues, Testing.template_cues("mit_kemar", PARAMS), PARAMS.azimuth_deg)

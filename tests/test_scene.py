@@ -11,6 +11,7 @@ from params import Params
 PARAMS = Params()
 HEAD = hrir.load("mit_kemar", PARAMS.sample_rate_hz)
 LENGTH, LEAD_IN = PARAMS.excerpt_length, PARAMS.lead_in_samples
+HEARD_FROM = scene.response_spectrum(HEAD.response, LENGTH, LEAD_IN)
 
 
 def noise(seed, *shape):
@@ -19,7 +20,7 @@ def noise(seed, *shape):
 
 def test_convolution_is_linear_and_in_full_swing():
     excerpt = noise(0, LENGTH)
-    at_ears = scene.at_ears(excerpt, HEAD.response, LEAD_IN)
+    at_ears = scene.at_ears(excerpt, HEARD_FROM, LEAD_IN)
     assert at_ears.shape == (37, 2, PARAMS.sample_length)
     for row, ear in ((0, 0), (18, 1), (36, 0)):
         expected = fftconvolve(excerpt.astype(np.float64), HEAD.response[row, ear])[LEAD_IN:LENGTH]
@@ -28,21 +29,21 @@ def test_convolution_is_linear_and_in_full_swing():
 
 def test_a_response_longer_than_the_lead_in_is_refused():
     with pytest.raises(ValueError, match="lead-in of 321"):
-        scene.at_ears(noise(0, LENGTH), np.zeros((1, 2, 322), np.float32), LEAD_IN)
+        scene.response_spectrum(np.zeros((1, 2, 322), np.float32), LENGTH, LEAD_IN)
 
 
 @pytest.mark.parametrize("snr_db", [-10, -6, 0, 6, 30])
 def test_the_measured_snr_is_the_snr_asked_for(snr_db):
-    speech = scene.at_ears(noise(1, LENGTH), HEAD.response, LEAD_IN)[18]
-    masker = scene.diffuse(noise(2, 37, LENGTH), HEAD.response, LEAD_IN)
+    speech = scene.at_ears(noise(1, LENGTH), HEARD_FROM, LEAD_IN)[18]
+    masker = scene.diffuse(noise(2, 37, LENGTH), HEARD_FROM, LEAD_IN)
     scaled = scene.noise_gain(speech, masker, snr_db) * masker
     measured = 10 * np.log10(np.mean(speech.astype(float) ** 2) / np.mean(scaled.astype(float) ** 2))
     assert measured == pytest.approx(snr_db, abs=1e-3)
 
 
 def test_mixed_cues_are_those_of_the_mixed_signals():
-    speech = scene.at_ears(noise(3, LENGTH), HEAD.response, LEAD_IN)
-    masker = scene.diffuse(noise(4, 37, LENGTH), HEAD.response, LEAD_IN)
+    speech = scene.at_ears(noise(3, LENGTH), HEARD_FROM, LEAD_IN)
+    masker = scene.diffuse(noise(4, 37, LENGTH), HEARD_FROM, LEAD_IN)
     for gain, cues in zip((0.1, 2.0), scene.mixed_cues(speech, masker, (0.1, 2.0), PARAMS)):
         expected = features.from_ears(speech[[3, 30]] + np.float32(gain) * masker, PARAMS)
         assert cues.shape == (37, *PARAMS.sample_shape)
@@ -57,7 +58,7 @@ def test_diotic_noise_has_no_cues():
 
 
 def diffuse_noise(seconds):
-    return np.concatenate([scene.diffuse(noise(seed, 37, LENGTH), HEAD.response, LEAD_IN) for seed in range(seconds)],
+    return np.concatenate([scene.diffuse(noise(seed, 37, LENGTH), HEARD_FROM, LEAD_IN) for seed in range(seconds)],
                           axis=1)
 
 
@@ -78,9 +79,9 @@ def test_diffuse_noise_counts_the_front_for_the_back():
     still = np.zeros((37, LENGTH), np.float32)
     inner, end = still.copy(), still.copy()
     inner[10], end[36] = noise(6, LENGTH), noise(6, LENGTH)
-    single = scene.at_ears(noise(6, LENGTH), HEAD.response, LEAD_IN)
-    np.testing.assert_allclose(scene.diffuse(inner, HEAD.response, LEAD_IN), np.sqrt(2) * single[10], atol=1e-4)
-    np.testing.assert_allclose(scene.diffuse(end, HEAD.response, LEAD_IN), single[36], atol=1e-4)
+    single = scene.at_ears(noise(6, LENGTH), HEARD_FROM, LEAD_IN)
+    np.testing.assert_allclose(scene.diffuse(inner, HEARD_FROM, LEAD_IN), np.sqrt(2) * single[10], atol=1e-4)
+    np.testing.assert_allclose(scene.diffuse(end, HEARD_FROM, LEAD_IN), single[36], atol=1e-4)
 
 
 def test_excerpts_of_silence_are_not_drawn():

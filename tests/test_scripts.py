@@ -79,7 +79,8 @@ def test_a_shard_is_what_its_params_say(folders, tmp_path):
         start = round(float(shard["excerpt_start_s"][0]) * 16_000)
         excerpt = speech[start:start + PARAMS.excerpt_length].astype(np.float32)
         head = hrir.load("mit_kemar", 16_000)
-        clean = features.stft(scene.at_ears(excerpt, head.response, PARAMS.lead_in_samples)[22], PARAMS)
+        heard_from = scene.response_spectrum(head.response, PARAMS.excerpt_length, PARAMS.lead_in_samples)
+        clean = features.stft(scene.at_ears(excerpt, heard_from, PARAMS.lead_in_samples)[22], PARAMS)
         cues = features.interaural_cues(clean[0], clean[1], PARAMS.power_floor)
         strong = np.abs(clean).min(axis=0) > 0.1 * np.abs(clean).max()
         assert strong.sum() > 20
