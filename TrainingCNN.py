@@ -4,8 +4,8 @@
     python TrainingCNN.py --resume                          # go on after an interruption
     python TrainingCNN.py --loss mse --out checkpoints_mse  # squared error, as in the original
 
-A quarter of the speech files is kept for validation. Without --epochs there are as many as see 600,000 samples (15 to
-25 minutes on 2 cores), 4 at least and 500 at most.
+A quarter of the speech files is kept for validation. Without --epochs there are as many as see 300,000 samples (8 to
+12 minutes on 2 cores), 2 at least and 500 at most.
 """
 import sys
 from dataclasses import replace

@@ -387,7 +387,9 @@ def batches(blocks, batch_size, blocks_mixed, rng=None):
     blocks : list of Block
     batch_size : int; the last batch may be smaller
     blocks_mixed : int, how many blocks are in memory to be shuffled together
-    rng : np.random.Generator, optional: shuffles the blocks and, within each lot, the samples; without, in order
+    rng : np.random.Generator, optional: shuffles the blocks, within each lot the samples, and in each batch the frames
+        (the azimuth does not depend on their order, and a network cannot learn the noise of a shard by heart from
+        them: docs/experiments.md); without, all in order
 
     Yields
     ------
@@ -410,7 +412,8 @@ def batches(blocks, batch_size, blocks_mixed, rng=None):
         is_last = lot_begins + blocks_mixed >= len(order)
         stop = len(rows) if is_last else len(rows) - len(rows) % batch_size
         for chosen in np.split(rows[:stop], range(batch_size, stop, batch_size)):
-            yield samples[chosen], labels[chosen]
+            batch = samples[chosen]
+            yield batch if rng is None else batch[:, :, rng.permutation(shape[1])], labels[chosen]
         left_samples, left_labels = samples[rows[stop:]], labels[rows[stop:]]
 
 

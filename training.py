@@ -21,8 +21,8 @@ WARM_UP_SHARE = 0.02  # of all steps: Adam's first estimates of the gradient's s
 
 
 def epochs_for(sample_count, params):
-    """How many epochs see params.samples_to_see samples, within params.epochs_min..epochs_max."""
-    return min(params.epochs_max, max(params.epochs_min, math.ceil(params.samples_to_see / sample_count)))
+    """How many epochs see about params.samples_to_see samples, within params.epochs_min..epochs_max."""
+    return min(params.epochs_max, max(params.epochs_min, round(params.samples_to_see / sample_count)))
 
 
 def learning_rate_at(progress, params):

@@ -20,7 +20,7 @@ def tone(seconds, rate=RATE, hz=440):
 def fake_shard(folder, name, speech, count=37, starts=None, value=0.0, **changes):
     """A whole shard whose samples hold their own row number in one place."""
     samples = np.full((count, *PARAMS.sample_shape), value, np.float16)
-    samples[:, 0, 0, 1] = np.arange(count)
+    samples[:, 0, :, 1] = np.arange(count)[:, np.newaxis]  # the same in every frame: frames are shuffled
     arrays = {"labels": np.arange(count, dtype=np.float32), "snr_db": np.zeros(count, np.float32),
               "noise_field": np.full(count, "diotic"), "speech": speech, "noise": "n.wav",
               "excerpt_start_s": np.zeros(count, np.float32) if starts is None else np.asarray(starts, np.float32),
@@ -180,6 +180,7 @@ def test_every_sample_comes_once_with_its_label(tmp_path, blocks_mixed, batch_si
     for samples, labels in dataset.batches(blocks, batch_size, blocks_mixed, np.random.default_rng(0)):
         assert len(samples) == len(labels) <= batch_size
         assert np.array_equal(samples[:, 0, 0, 1].astype(np.float32), labels)  # the row number is both
+        assert (samples[:, 0, :, 1] == samples[:, 0, :1, 1]).all()
         seen += [(float(sample[5, 5, 0]) * 16, float(label)) for sample, label in zip(samples, labels)]
     assert sorted(seen) == sorted((float(i), float(row)) for i in range(5) for row in range(37 + i))
     assert seen != sorted(seen)

@@ -201,7 +201,7 @@ def make(seed):
         "speech_shaped": shaped_noise(
             rng, length, lambda f: np.interp(f, np.linspace(0, 0.5, len(spectrum)), spectrum)),
         "babble": babble,
-        "fluctuating": shaped_noise(rng, length, lambda f: 1 / np.maximum(f, 100 / rate) ** 0.75)
+        "fluctuating": shaped_noise(rng, length, lambda f: 1 / np.sqrt(np.maximum(f, 20 / rate)))
         * fluctuation(rng, length, rate),
     }
     noise_files = {name: (f"demo_{name}.wav", at_level(noise, NOISE_RMS)) for name, noise in noises.items()}
