@@ -23,7 +23,7 @@ import soundfile as sf
 import soxr
 
 import scene
-from console import BadInput, notice, written_whole
+from console import BadInput, notice, progress, written_whole
 from params import differences
 
 SAMPLES = "samples.npy"
@@ -71,7 +71,7 @@ def find_audio(folder, role, least_samples, params):
     if not paths:
         raise BadInput(f"{role} {folder} holds no audio file; put at least one wav into it.")
     good, problems = [], []
-    for path in paths:
+    for path in progress(paths, unit=" files", desc=f"checking {folder}"):
         try:
             read_mono(path, params, least_samples)
             with sf.SoundFile(path) as file:
@@ -292,7 +292,7 @@ def open_shards(folder, params, script):
     if not paths:
         raise BadInput(f"--data {folder} {'holds no shards' if folder.is_dir() else 'is not a folder'}; "
                        f"run {script} first or name its --out folder.")
-    shards = [open_shard(path) for path in paths]
+    shards = [open_shard(path) for path in progress(paths, unit=" shards", desc=f"opening {folder}")]
     for shard in shards:
         if differ := differences(shard.params, params.features | {"hrir_set": shards[0].params.get("hrir_set")}):
             raise BadInput(f"{shard.path} was made with other parameters ({differ}); "

@@ -6,6 +6,7 @@ in whatever order and by however many jobs.
 import hashlib
 import json
 import os
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
@@ -75,6 +76,8 @@ def main(doc, side, argv=None):
     out = console.folder_for_output(args.out)
     tasks = [Task(s, n, out / dataset.shard_name(s, n)) for s in speech for n in noise]
     missing = _missing(tasks, params, out, args.overwrite)
+    samples = len(params.snr_db) * len(params.azimuth_deg) * params.excerpts
+    _need_disk_space(out, len(missing) * samples * int(np.prod(params.sample_shape)) * np.float16().nbytes)
     head = hrir.load(params.hrir_set, params.sample_rate_hz, params.hrir_padding_samples)
     heard_from = scene.response_spectrum(head.response, params.excerpt_length, params.lead_in_samples)
     audio = dataset.AudioCache(params)
@@ -82,7 +85,6 @@ def main(doc, side, argv=None):
     if args.listen:
         _write_listening_examples(tasks[0], heard_from, audio, params, console.folder_for_output(args.listen))
 
-    samples = len(params.snr_db) * len(params.azimuth_deg) * params.excerpts
     skipped = f"; skipped {len(bad_speech + bad_noise)} bad file(s), named above" if bad_speech + bad_noise else ""
     done = (f"made {len(missing)} shards" if missing else "nothing to do, every shard was already made")
     print(f"{out}: {done}; {len(tasks)} shards ({len(speech)} speech x {len(noise)} noise files), "
@@ -104,7 +106,7 @@ def _missing(tasks, params, out, overwrite):
         partial.unlink()
     wanted = {task.path: task for task in tasks}
     missing, strangers = dict(wanted), []
-    for path in sorted(out.glob("*.npz")):
+    for path in console.progress(sorted(out.glob("*.npz")), unit=" shards", desc=f"checking {out}"):
         task = wanted.get(path)
         try:
             made_with = dataset.open_shard(path).params
@@ -130,6 +132,13 @@ def _missing(tasks, params, out, overwrite):
     for path, _ in strangers:
         path.unlink()
     return list(missing.values())
+
+
+def _need_disk_space(out, size):
+    free = shutil.disk_usage(out).free
+    if size > free:
+        raise BadInput(f"{out} needs {size / 1e9:.1f} GB and its disk has {free / 1e9:.1f} GB left; free some space, "
+                       "take fewer --excerpts or --snr-db, or choose another --out.")
 
 
 def _digests(task):

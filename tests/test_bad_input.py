@@ -148,6 +148,13 @@ def test_a_disk_that_fills_keeps_what_was_made(folders):
     assert {path: path.read_bytes() for path in folders["--out"].iterdir()} == kept
 
 
+def test_more_than_the_disk_holds_is_refused_before_it_begins(folders):
+    refused = spatialise(folders, "--excerpts", 1_000_000_000, status=2)
+    assert "GB left" in refused.stderr
+    assert one_sentence(refused.stderr)
+    assert not list(folders["--out"].iterdir())
+
+
 def test_a_place_one_may_not_write_to(folders, tmp_path):
     (tmp_path / "file").write_text("")
     folders["--out"] = tmp_path / "file" / "out"
