@@ -65,7 +65,8 @@ def find_audio(folder, role, least_samples, params):
     folder = Path(folder)
     if not folder.is_dir():
         raise BadInput(f"{role} {folder} is not a folder; make it and put at least one wav into it.")
-    suffixes = {"." + name.lower() for name in sf.available_formats()} | {".aif", ".oga", ".opus", ".m4a", ".wave"}
+    suffixes = {f".{name.lower()}" for name in sf.available_formats()} | {".aif", ".oga", ".opus", ".m4a", ".wave"}
+    suffixes -= {".raw"}  # says nothing about its sample rate
     paths = sorted((p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file()
                     and not p.name.startswith(".")), key=lambda p: p.relative_to(folder).as_posix())
     if not paths:
