@@ -5,7 +5,7 @@ PY = $(VENV)/bin/python
 # Many excerpts at few SNRs: fresh words and noise teach more than another level of the same.
 EXCERPTS ?= 16
 EXCERPTS_TEST ?= 4
-EPOCHS ?= 4
+EPOCHS ?= 2
 SNR_TRAIN ?= -8 4
 
 .PHONY: demo test check bench

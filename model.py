@@ -52,6 +52,8 @@ with _hushed():
     tf.zeros(1).numpy()  # the first operation looks for devices, and says so
 
 PREDICT_BATCH = 256
+PER_RADIAN = 0.5                # tanh(0.5 x pi) = 0.92: the IPD keeps its resolution up to its ends
+NEPER_PER_DB = np.log(10) / 20  # tanh(g) of the level difference g in neper
 PARAMS_ENTRY, STATE_ENTRY = "binsl.json", "binsl_training.npz"  # our own entries in a .keras archive
 
 
@@ -65,6 +67,9 @@ def _layers(params):
                          layer.Softmax(name="distribution")],       # (37,) probabilities
     }[params.loss]
     return [                                                        # (321, 50, 2) ->
+        # Both cues into -1..1, without parameters: an empty bin's 60 dB no longer drowns the others. tanh keeps sign and
+        # order; of the ILD it is the exact measure (|R|^2 - |L|^2) / (|R|^2 + |L|^2).
+        layer.Rescaling([PER_RADIAN, NEPER_PER_DB]), layer.Activation("tanh"),
         layer.Conv2D(32, 5, strides=3, **conv), layer.BatchNormalization(),   # (106, 16, 32)
         layer.Conv2D(64, 3, strides=2, **conv), layer.BatchNormalization(),   # (52, 7, 64)
         layer.Conv2D(96, 3, strides=2, **conv), layer.BatchNormalization(),   # (25, 3, 96)
