@@ -2,18 +2,18 @@
 PYTHON ?= python3
 VENV ?= .venv
 PY = $(VENV)/bin/python
-# Many excerpts at few SNRs: fresh words and noise teach more than another level of the same.
-EXCERPTS ?= 16
+# Many excerpts at one SNR: fresh words and noise teach more than another level of the same.
+EXCERPTS ?= 32
 EXCERPTS_TEST ?= 4
 EPOCHS ?= 2
-SNR_TRAIN ?= -8 4
+SNR_TRAIN ?= -5
 
 .PHONY: demo test check bench
 demo: $(VENV)/runtime.installed
 	$(PY) tools/make_demo_audio.py
 	$(PY) SpatialiseTRAIN.py --excerpts $(EXCERPTS) --snr-db $(SNR_TRAIN)
 	$(PY) SpatialiseTEST.py --excerpts $(EXCERPTS_TEST)
-	$(PY) TrainingCNN.py --epochs $(EPOCHS) --resume
+	$(PY) TrainingCNN.py --epochs $(EPOCHS) --batch-size 32 --resume
 	$(PY) Testing.py
 
 test: $(VENV)/dev.installed

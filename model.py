@@ -67,8 +67,8 @@ def _layers(params):
                          layer.Softmax(name="distribution")],       # (37,) probabilities
     }[params.loss]
     return [                                                        # (321, 50, 2) ->
-        # Both cues into -1..1, without parameters: an empty bin's 60 dB no longer drowns the others. tanh keeps sign and
-        # order; of the ILD it is the exact measure (|R|^2 - |L|^2) / (|R|^2 + |L|^2).
+        # Both cues into -1..1, without parameters: an empty bin's 60 dB no longer drowns the others. tanh keeps sign
+        # and order; of the ILD it is the exact measure (|R|^2 - |L|^2) / (|R|^2 + |L|^2).
         layer.Rescaling([PER_RADIAN, NEPER_PER_DB]), layer.Activation("tanh"),
         layer.Conv2D(32, 5, strides=3, **conv), layer.BatchNormalization(),   # (106, 16, 32)
         layer.Conv2D(64, 3, strides=2, **conv), layer.BatchNormalization(),   # (52, 7, 64)
