@@ -10,6 +10,8 @@ from scipy.fft import rfft
 
 LEFT, RIGHT = 0, 1
 IPD, ILD = 0, 1
+ARC_TANGENT = np.float32([0.9998660, -0.3302995, 0.1801410, -0.0851330, 0.0208351])  # of x, x^3, x^5, x^7, x^9
+SMALLEST = np.float32(1e-37)
 DB_PER_NEPER_POWER = np.float32(10 / np.log(10))  # 10 log10(x) = this times ln(x)
 
 
@@ -69,13 +71,68 @@ def cues_of_parts(real, imag, power_floor, out):
     cross_real += imag[RIGHT] * imag[LEFT]
     cross_imag = imag[RIGHT] * real[LEFT]
     cross_imag -= real[RIGHT] * imag[LEFT]
-    out[..., IPD] = np.arctan2(cross_imag, cross_real, out=cross_imag)
+    store(angle(cross_real, cross_imag), out[..., IPD])
     power = np.square(real)
     power += np.square(imag)
     np.maximum(power, power_floor, out=power)
     ratio = np.divide(power[RIGHT], power[LEFT], out=cross_real)
     np.log(ratio, out=ratio)
-    out[..., ILD] = np.multiply(ratio, DB_PER_NEPER_POWER, out=ratio)
+    store(np.multiply(ratio, DB_PER_NEPER_POWER, out=ratio), out[..., ILD])
+
+
+def angle(real, imag):
+    """Angle of complex numbers given in parts, -pi..pi, as np.arctan2(imag, real) to 1.2e-5 radians, 5 times as fast.
+
+    The arc tangent of the smaller over the larger part as a polynomial (Abramowitz and Stegun 1964, 4.4.49), unfolded
+    to its octant by arithmetic, because masks would be slower than all the rest. Zero for 0 + 0j.
+
+    Parameters
+    ----------
+    real, imag : np.ndarray of float32, of one shape
+
+    Returns
+    -------
+    np.ndarray, float32, of that shape
+
+    """
+    across, along = np.abs(imag), np.abs(real)
+    steep = (across > along).astype(np.float32)
+    larger = np.maximum(across, along)
+    np.maximum(larger, SMALLEST, out=larger)  # against 0 / 0
+    slope = np.divide(np.minimum(across, along, out=across), larger, out=across)
+    square = np.multiply(slope, slope, out=along)
+    turn = square * ARC_TANGENT[-1]
+    for coefficient in ARC_TANGENT[-2:0:-1]:
+        turn += coefficient
+        turn *= square
+    turn += ARC_TANGENT[0]
+    turn *= slope
+    for folded, whole in ((steep, np.pi / 2), (np.signbit(real), np.pi)):  # where folded: whole - turn
+        change = np.multiply(turn, np.float32(-2), out=square)
+        change += np.float32(whole)
+        change *= folded
+        turn += change
+    return np.copysign(turn, imag, out=turn)
+
+
+def store(values, out):
+    """Write float32 `values` into `out`; where that is float16, 3 times as fast as NumPy's own conversion.
+
+    Rounded to the nearest; up to the smallest normal float16, 6e-5, it becomes zero. For finite values up to 65,504.
+    """
+    if out.dtype != np.float16:
+        out[...] = values
+        return
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    # IEEE 754: sign, 8 bits of exponent (bias 127), 23 of fraction; half: 5 (15), 10
+    half = bits & np.uint32(0x7FFFFFFF)
+    half += np.uint32(1 << 12)                                     # half of the last bit that stays
+    np.maximum(half, np.uint32(113 << 23), out=half)               # 113 - 127 is the smallest exponent of a half
+    half -= np.uint32(112 << 23)                                   # 127 - 15
+    half >>= np.uint32(13)
+    half *= half != np.uint32(1 << 10)                             # that smallest one, and all that is below
+    half |= (bits >> np.uint32(16)) & np.uint32(0x8000)
+    out.view(np.uint16)[...] = half
 
 
 def from_ears(ears, params):

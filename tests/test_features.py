@@ -78,3 +78,24 @@ def test_level_does_not_matter():
 def test_a_short_signal_is_refused():
     with pytest.raises(ValueError, match="639"):
         features.stft(np.zeros(639, np.float32), PARAMS)
+
+
+def test_the_fast_angle_is_the_angle():
+    rng = np.random.default_rng(0)
+    real, imag = (rng.standard_normal(100_000).astype(np.float32) * 10.0 ** rng.integers(-12, 6) for _ in range(2))
+    real[:4], imag[:4] = [1, -1, 0, -2], [0, 0, -1, 0]
+    error = np.angle(np.exp(1j * (features.angle(real, imag).astype(float) - np.arctan2(imag, real, dtype=float))))
+    assert np.abs(error).max() < 1.5e-5
+    np.testing.assert_allclose(features.angle(real[:4], imag[:4]), [0, np.pi, -np.pi / 2, np.pi], atol=2e-5)
+    assert features.angle(np.zeros(1, np.float32), np.zeros(1, np.float32)) == 0
+
+
+def test_the_fast_conversion_rounds_to_the_nearest():
+    values = np.concatenate([np.random.default_rng(0).standard_normal(100_000) * scale for scale in (1e-3, 1, 100)] +
+                            [[0, -0.0, 1e-9, -3e-5, 65504, 1 + 2 ** -11, 3.1415927]]).astype(np.float32)
+    out = np.empty((len(values), 2), np.float16)
+    features.store(values, out[:, 1])
+    close = np.abs(values) > 6.2e-5
+    assert np.all(np.abs(out[close, 1].astype(float) - values[close]) <= np.abs(values[close]) * 2.0 ** -11 * 1.0001)
+    assert np.all(out[~close & (np.abs(values) < 6e-5), 1] == 0)
+    assert np.array_equal(np.signbit(out[close, 1]), np.signbit(values[close]))
