@@ -159,9 +159,15 @@ def test_killed_resumed_finished_replaced_and_refused(folders, wavs, tmp_path):
     assert len(digests(cut)) == 2
 
 
+def hear_ctrl_c():
+    """Undo what a shell does to tests that it runs in the background: it lets them ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_with_one_line(folders, tmp_path):
     running = subprocess.Popen([sys.executable, str(ROOT / "SpatialiseTEST.py"), *map(str, folders), "--excerpts", "40",
-                                "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=hear_ctrl_c)
     while not list(tmp_path.glob("*.partial")):
         time.sleep(0.01)
         assert running.poll() is None
