@@ -22,6 +22,7 @@ import plots
 from params import Params
 
 NAMES = ("best", "last", "baseline")
+MOST_SNRS = 20  # with more different ones they were drawn from a range, and the table is by steps of 5 dB
 
 
 def parse_args(argv=None):
@@ -38,18 +39,24 @@ def main(argv=None):
     args = parse_args(argv)
     params = Params()
     shards = dataset.open_shards(args.data, params, "SpatialiseTEST.py")
+    frames = shards[0].params["frames"]
 
     from model import Network  # here, not above: TensorFlow takes seconds, and a wrong flag should not wait for it
 
     networks = {name: Network.load(Path(args.models) / f"{name}.keras") for name in ("best", "last")}
+    for name, network in networks.items():
+        if network.params.frames != frames:
+            console.notice(f"{name}.keras was trained on samples of {network.params.frames} frames and is scored on "
+                           f"{frames}.")
     out = console.folder_for_output(args.out)
     predicted = predict(networks, shards, params)
     true_deg = np.concatenate([shard.labels for shard in shards])
     groups = {
-        "by_snr_db": np.concatenate([shard.snr_db for shard in shards]),
+        "by_snr_db": in_steps(np.concatenate([shard.snr_db for shard in shards])),
         "by_azimuth_deg": true_deg,
         "by_noise": np.concatenate([np.full(len(shard.labels), shard.noise) for shard in shards]),
         "by_noise_field": np.concatenate([shard.noise_field for shard in shards]),
+        "by_hrir": np.concatenate([shard.hrir for shard in shards]),
     }
     results = {name: metrics.score(predicted[name], true_deg) |
                {by: metrics.score_by(group, predicted[name], true_deg) for by, group in groups.items()}
@@ -57,7 +64,8 @@ def main(argv=None):
     print_tables(results)
     write_results(results, predicted, shards, out, {
         "data": str(args.data), "models": str(args.models), "scenes": shards[0].params,
-        "training": {name: network.params.training for name, network in networks.items()}})
+        "training": {name: network.params.training | {"frames": network.params.frames, "scenes": network.scenes}
+                     for name, network in networks.items()}})
     plots.density(predicted["best"], true_deg, params.tolerance_deg, "Best epoch", out / "predicted_vs_true.png")
     plots.error_by_azimuth(results, out / "error_by_azimuth.png")
     plots.accuracy_by_snr(results, out / "accuracy_by_snr.png")
@@ -70,20 +78,25 @@ def predict(networks, shards, params):
     """Predict the azimuth of every sample: dict of name to (n,) degrees, in the order of the shards."""
     predicted = {name: [] for name in NAMES}
     blocks = dataset.blocks_of(shards, params.block_samples)
-    templates = template_cues(shards[0].params["hrir_set"], params)
-    stream = dataset.read_ahead(dataset.batches(blocks, batch_size=256, blocks_mixed=16), depth=2)
+    templates = template_cues(params)
+    stream = dataset.read_ahead(dataset.batches(blocks, batch_size=256, blocks_mixed=8), depth=2)
     with console.progress(total=dataset.count_samples(blocks), unit=" samples", desc="Testing") as bar:
         for samples, _ in stream:
             for name, network in networks.items():
                 predicted[name].append(network.azimuth_deg(samples))
-            predicted["baseline"].append(baseline.localise(samples, templates, params.azimuth_deg))
+            predicted["baseline"].append(baseline.localise(samples, templates, params.circle_deg))
             bar.update(len(samples))
     return {name: np.concatenate(parts) for name, parts in predicted.items()}
 
 
-def template_cues(hrir_set, params):
-    """IPD and ILD of a head's impulse responses, as the STFT sees them: (azimuth, bin, 2)."""
-    response = hrir.load(hrir_set, params.sample_rate_hz, params.hrir_padding_samples).response
+def in_steps(snr_db):
+    """SNRs as they are, or to the nearest 5 dB where they were drawn from a range."""
+    return snr_db if len(np.unique(snr_db)) <= MOST_SNRS else np.round(snr_db / 5) * 5 + np.float32(0)
+
+
+def template_cues(params):
+    """IPD and ILD of the shipped head, as the STFT sees them, whatever head was heard: (azimuth, bin, 2)."""
+    response = hrir.load("mit_kemar", params.sample_rate_hz, params.circle_deg, params.hrir_padding_samples).response
     spectra = np.fft.rfft(response, params.stft_window_samples)
     return features.interaural_cues(spectra[:, features.LEFT], spectra[:, features.RIGHT], params.power_floor)
 
@@ -97,7 +110,7 @@ def print_tables(results):
     for name in NAMES:
         print(f"{name:>16}" + "".join(f"{results[name][key]:{len(head) + 3}.{1 if 'percent' in key else 2}f}"
                                       for key, head in columns.items()))
-    titles = {"by_snr_db": "SNR (dB)", "by_noise_field": "noise field", "by_noise": "noise",
+    titles = {"by_snr_db": "SNR (dB)", "by_noise_field": "noise field", "by_hrir": "head or room", "by_noise": "noise",
               "by_azimuth_deg": "azimuth (deg)"}
     for by, title in titles.items():
         groups = results["best"][by]
@@ -115,13 +128,14 @@ def write_results(results, predicted, shards, out, made_with):
     with console.written_whole(out / "predictions.csv") as partial, \
             open(partial, "w", newline="", encoding="utf-8", errors="replace") as file:
         rows = csv.writer(file)
-        rows.writerow(["speech", "noise", "noise_field", "excerpt_start_s", "snr_db", "azimuth_deg",
-                       *(f"{name}_deg" for name in NAMES)])
+        rows.writerow(["speech", "noise", "noise_field", "hrir", "room_rt60_s", "excerpt_start_s", "snr_db",
+                       "azimuth_deg", *(f"{name}_deg" for name in NAMES)])
         each = zip(*(predicted[name] for name in NAMES))
         for shard in shards:
-            for field, start_s, snr_db, azimuth_deg in zip(shard.noise_field, shard.excerpt_start_s, shard.snr_db,
-                                                           shard.labels):
-                rows.writerow([shard.speech, shard.noise, field, f"{start_s:.3f}", f"{snr_db:g}", f"{azimuth_deg:g}",
+            of_samples = (getattr(shard, name) for name in dataset.BY_SAMPLE)
+            for azimuth_deg, snr_db, field, head, rt60_s, start_s in zip(*of_samples):
+                rows.writerow([shard.speech, shard.noise, field, head, "" if np.isnan(rt60_s) else f"{rt60_s:.2f}",
+                               f"{start_s:.3f}", f"{snr_db:g}", f"{azimuth_deg:g}",
                                *(f"{value:.2f}" for value in next(each))])
 
 

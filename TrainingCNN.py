@@ -1,17 +1,21 @@
-"""Trains the CNN on the shards of SpatialiseTRAIN.py and keeps the best and the last epoch.
+"""Trains the CNN on the shards of SpatialiseTRAIN.py, or straight from wavs, and keeps the best and the last epoch.
 
     python TrainingCNN.py                                   # BinSL_TRAIN -> checkpoints/best.keras, last.keras
     python TrainingCNN.py --resume                          # go on after an interruption
     python TrainingCNN.py --loss mse --out checkpoints_mse  # squared error, as in the original
+    python TrainingCNN.py --from-wavs --samples 500000      # SpeechTRAIN x NoiseTRAIN mixed afresh, without shards
+    python TrainingCNN.py --from-wavs --world               # every kind of scene: docs/scenes.md
 
-A quarter of the speech files is kept for validation. Without --epochs there are as many as see 300,000 samples (8 to
-12 minutes on 2 cores), 2 at least and 500 at most.
+A quarter of the speech files is kept for validation. Without --epochs or --samples training sees about 300,000 samples
+(5 to 15 minutes on 2 cores).
 """
+import os
 import sys
 from dataclasses import replace
 
 import console
 import dataset
+import spatialise
 from console import BadInput
 from params import LOSSES, Params
 
@@ -20,7 +24,12 @@ def parse_args(argv=None):
     """Flags of this script: (Params, the other arguments)."""
     default = Params()
     parser = console.Parser(__doc__)
-    parser.add_argument("--data", metavar="DIR", default="BinSL_TRAIN", help="training shards (default: %(default)s)")
+    parser.add_argument("--data", metavar="DIR", help="training shards (default: BinSL_TRAIN)")
+    parser.add_argument("--from-wavs", action="store_true", help="mix afresh for every batch instead of reading shards")
+    parser.add_argument("--samples", metavar="N", type=int,
+                        help=f"from wavs: how many to train on (default: {default.samples_to_see})")
+    parser.add_argument("--workers", metavar="N", type=int,
+                        help="from wavs: processes that mix (default: one for each processor)")
     parser.add_argument("--out", metavar="DIR", default="checkpoints", help="models, history (default: %(default)s)")
     parser.add_argument("--loss", choices=LOSSES, default=default.loss, help="(default: %(default)s)")
     parser.add_argument("--epochs", metavar="N", type=int, help="(default: by the number of samples, see above)")
@@ -31,33 +40,63 @@ def parse_args(argv=None):
     parser.add_argument("--seed", metavar="N", type=int, default=default.seed, help="(default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on from the last finished epoch in --out")
     parser.add_argument("--overwrite", action="store_true", help="replace the model that is in --out")
+    scene_flags = spatialise.add_scene_flags(parser, "TRAIN")
     args = parser.parse_args(argv)
-    if args.epochs is not None and not 1 <= args.epochs <= 100_000:
-        raise BadInput(f"--epochs {args.epochs} is not possible: it takes 1 to 100000.")
-    return replace(default, loss=args.loss, batch_size=args.batch_size, learning_rate=args.learning_rate,
+    for flag, most in (("epochs", 100_000), ("samples", 10 ** 10), ("workers", 256)):
+        value = getattr(args, flag)
+        if value is not None and not 1 <= value <= most:
+            raise BadInput(f"--{flag} {value} is not possible: it takes 1 to {most}.")
+    idle = ("data", "epochs") if args.from_wavs else ("samples", "workers", *scene_flags)
+    for flag in idle:
+        if getattr(args, flag) is not None:
+            why = ("does nothing with --from-wavs; leave one of them out (--samples says how long to train)."
+                   if args.from_wavs else "does nothing without --from-wavs; shards are what SpatialiseTRAIN.py made.")
+            raise BadInput(f"--{flag.replace('_', '-')} {why}")
+    params = spatialise.scene_params(args, "TRAIN") if args.from_wavs else default
+    return replace(params, loss=args.loss, batch_size=args.batch_size, learning_rate=args.learning_rate,
                    seed=args.seed), args
 
 
 def main(argv=None):
     """Train."""
     params, args = parse_args(argv)
-    shards = dataset.open_shards(args.data, params, "SpatialiseTRAIN.py")
-    training, validation = dataset.split(shards, params)
-    out = console.folder_for_output(args.out)
-    resume = args.resume and (out / "last.keras").exists()
-    if args.resume and not resume:
-        console.notice(f"{out} holds nothing to resume; starting with the first epoch.")
-    if (out / "last.keras").exists() and not (args.resume or args.overwrite):
-        raise BadInput(f"{out} already holds a trained model; go on with --resume, choose another --out, or replace it "
-                       "with --overwrite.")
+    if args.from_wavs:
+        train(wav_feed(params, args), args)
+    else:
+        shards = dataset.open_shards(args.data or "BinSL_TRAIN", params, "SpatialiseTRAIN.py")
+        train(dataset.ShardFeed(shards, params), args)
 
-    import training as loop  # here, not above: TensorFlow takes seconds, and a wrong flag should not wait for it
 
-    count = dataset.count_samples(training)
-    epochs = args.epochs or loop.epochs_for(count, params)
-    print(f"{count} training and {dataset.count_samples(validation)} validation samples of {len(shards)} shards, "
-          f"{epochs} epochs, loss: {params.loss}.", flush=True)
-    history = loop.fit(training, validation, params, epochs, out, resume)
+def wav_feed(params, args):
+    """Check the audio and the heads, and start the workers that mix them."""
+    import fresh
+
+    speech, noise, skipped = spatialise.find_audio(args, params)
+    if skipped:
+        print(f"Skipped {skipped} bad file(s), named above.")
+    spatialise.need_other_talkers(speech, params)
+    heads = spatialise.load_heads(params)
+    return fresh.WavFeed(speech, noise, heads, params, spatialise.scenes_with(heads, params),
+                         args.samples or params.samples_to_see, args.workers or os.cpu_count())
+
+
+def train(feed, args):
+    """Run the epochs of a feed, which is closed in the end."""
+    with feed:
+        out = console.folder_for_output(args.out)
+        resume = args.resume and (out / "last.keras").exists()
+        if args.resume and not resume:
+            console.notice(f"{out} holds nothing to resume; starting with the first epoch.")
+        if (out / "last.keras").exists() and not (args.resume or args.overwrite):
+            raise BadInput(f"{out} already holds a trained model; go on with --resume, choose another --out, or "
+                           "replace it with --overwrite.")
+
+        import training  # here, not above: TensorFlow takes seconds, and a wrong flag should not wait for it
+
+        epochs = args.epochs or feed.epochs
+        print(f"{feed.training_count} training and {feed.validation_count} validation samples an epoch of "
+              f"{feed.title}, {epochs} epochs, loss: {feed.params.loss}.", flush=True)
+        history = training.fit(feed, epochs, out, resume)
     best = min(history, key=lambda row: row["validation_loss"])
     print(f"{out}: best.keras is epoch {best['epoch']}, {best['validation_within_5_deg_percent']:.1f} % of the "
           f"validation samples within 5 degrees; last.keras is epoch {history[-1]['epoch']}; history.csv, history.png.")

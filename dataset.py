@@ -3,7 +3,9 @@
 A shard is one npz for each pair of a speech and a noise file. Plain `np.load(f, allow_pickle=False)` reads it:
     samples          float16 (n, bin, frame, 2)   IPD in radians, ILD in dB
     labels, snr_db   float32 (n,)                 azimuth in degrees, SNR in dB
-    noise_field      str (n,)                     diotic or diffuse
+    noise_field      str (n,)                     one of params.NOISE_FIELDS
+    hrir             str (n,)                     name of the head or room
+    room_rt60_s      float32 (n,)                 its reverberation time in seconds, NaN for the free field
     excerpt_start_s  float32 (n,)                 where in the speech file the sample's excerpt begins
     speech, noise    str                          the file names
     params           str                          JSON of every number it was made with
@@ -15,6 +17,7 @@ import threading
 import zipfile
 from collections import OrderedDict, deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +30,7 @@ from console import BadInput, notice, progress, written_whole
 from params import differences
 
 SAMPLES = "samples.npy"
+BY_SAMPLE = ("labels", "snr_db", "noise_field", "hrir", "room_rt60_s", "excerpt_start_s")  # arrays of n
 COMPLETE_SHARE = 0.98  # of the promised length; an mp3's is an estimate
 READ_FRAMES = 1 << 18  # of an audio file at once, so that an hour of many channels is never in memory whole
 
@@ -147,20 +151,28 @@ class AudioCache:
 
     def __init__(self, params, most_bytes=100 << 20):
         self.params, self.most_bytes = params, most_bytes
-        self.signals, self.lock = OrderedDict(), threading.Lock()
+        self._clips, self._lock = OrderedDict(), threading.Lock()
 
-    def read(self, audio):
-        """The signal of an `Audio`, float32 (n,)."""
-        with self.lock:
-            if audio in self.signals:
-                self.signals.move_to_end(audio)
-                return self.signals[audio]
-        signal = read_mono(audio.path, self.params)
-        with self.lock:
-            self.signals[audio] = signal
-            while sum(s.nbytes for s in self.signals.values()) > self.most_bytes and len(self.signals) > 1:
-                self.signals.popitem(last=False)
-        return signal
+    def speech(self, audio):
+        """The scene.Clip of an `Audio` of speech."""
+        return self._clip(audio, scene.speech_clip)
+
+    def noise(self, audio):
+        """The scene.Clip of an `Audio` of noise."""
+        return self._clip(audio, scene.noise_clip)
+
+    def _clip(self, audio, make):
+        with self._lock:
+            if (audio, make) in self._clips:
+                self._clips.move_to_end((audio, make))
+                return self._clips[audio, make]
+        clip = make(read_mono(audio.path, self.params), self.params)
+        with self._lock:
+            self._clips[audio, make] = clip
+            while (sum(c.samples.nbytes + c.starts.nbytes for c in self._clips.values()) > self.most_bytes
+                   and len(self._clips) > 1):
+                self._clips.popitem(last=False)
+        return clip
 
 
 def write_wav(path, ears, sample_rate_hz):
@@ -185,14 +197,15 @@ def shard_name(speech, noise):
     return f"{Path(speech.name).stem[:40]}__{Path(noise.name).stem[:40]}__{key}.npz"
 
 
-def write_shard(path, pieces, arrays, params):
+def write_shard(path, count, pieces, arrays, params):
     """Write a shard whole; the same contents give the same bytes, and memory holds one piece at a time.
 
     Parameters
     ----------
     path : path
-    pieces : iterable of np.ndarray [shape=(azimuth, bin, frame, 2)], as many samples together as arrays["labels"]
-    arrays : dict of everything but the samples
+    count : int, samples in all
+    pieces : iterable of np.ndarray [shape=(any, bin, frame, 2)], `count` samples together
+    arrays : callable -> dict of everything but the samples, called when the pieces are written
     params : Params
 
     Raises
@@ -200,13 +213,13 @@ def write_shard(path, pieces, arrays, params):
     BadInput : the disk refuses
 
     """
-    shape = (len(arrays["labels"]), *params.sample_shape)
     with written_whole(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
         with archive.open(zipfile.ZipInfo(SAMPLES), "w", force_zip64=True) as entry:  # ZipInfo: a fixed date
-            np.lib.format.write_array_header_1_0(entry, {"descr": "<f2", "fortran_order": False, "shape": shape})
+            np.lib.format.write_array_header_1_0(
+                entry, {"descr": "<f2", "fortran_order": False, "shape": (count, *params.sample_shape)})
             for piece in pieces:
                 entry.write(np.ascontiguousarray(piece, "<f2").data)
-        for name, value in arrays.items():
+        for name, value in arrays().items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as entry:
                 np.lib.format.write_array(entry, np.asarray(value), allow_pickle=False)
 
@@ -220,6 +233,8 @@ class Shard(NamedTuple):
     labels: np.ndarray
     snr_db: np.ndarray
     noise_field: np.ndarray
+    hrir: np.ndarray
+    room_rt60_s: np.ndarray
     excerpt_start_s: np.ndarray
     speech: str
     noise: str
@@ -243,13 +258,12 @@ def open_shard(path):
                     raise ValueError("its samples have an unknown header")
                 shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(entry)
                 header_bytes = entry.tell()
-            small = {name: _read_entry(archive, name) for name in
-                     ("labels", "snr_db", "noise_field", "excerpt_start_s", "speech", "noise", "params")}
+            small = {name: _read_entry(archive, name) for name in (*BY_SAMPLE, "speech", "noise", "params")}
         with open(path, "rb") as file:
             file.seek(info.header_offset + 26)  # the local header's two lengths (PKWARE APPNOTE 4.3.7)
             name_bytes, extra_bytes = np.frombuffer(file.read(4), "<u2")
         params = json.loads(str(small["params"]))
-        lengths = {len(small[name]) for name in ("labels", "snr_db", "noise_field", "excerpt_start_s")}
+        lengths = {len(small[name]) for name in BY_SAMPLE}
         if len(shape) != 4 or lengths != {shape[0]} or fortran_order or dtype != np.dtype("<f2"):
             raise ValueError("its arrays do not fit together")
         if not (np.isfinite(small["labels"]).all() and np.isfinite(small["snr_db"]).all()):
@@ -260,8 +274,7 @@ def open_shard(path):
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError, NotImplementedError) as problem:
         raise BadInput(f"{path} is not a whole shard of this project ({problem}); "
                        "delete it and run the Spatialise script again.") from problem
-    return Shard(path, small["labels"], small["snr_db"], small["noise_field"], small["excerpt_start_s"],
-                 str(small["speech"]), str(small["noise"]), params,
+    return Shard(path, *(small[name] for name in BY_SAMPLE), str(small["speech"]), str(small["noise"]), params,
                  info.header_offset + 30 + int(name_bytes) + int(extra_bytes) + header_bytes)
 
 
@@ -271,7 +284,7 @@ def _read_entry(archive, name):
 
 
 def open_shards(folder, params, script):
-    """Open every shard of a folder and check that they hold the features of `params` and agree with each other.
+    """Open every shard of a folder and check that they hold the features of `params`, all of the same duration.
 
     Parameters
     ----------
@@ -295,7 +308,7 @@ def open_shards(folder, params, script):
                        f"run {script} first or name its --out folder.")
     shards = [open_shard(path) for path in progress(paths, unit=" shards", desc=f"opening {folder}")]
     for shard in shards:
-        if differ := differences(shard.params, params.features | {"hrir_set": shards[0].params.get("hrir_set")}):
+        if differ := differences(shard.params, params.features | {"frames": shards[0].params["frames"]}):
             raise BadInput(f"{shard.path} was made with other parameters ({differ}); "
                            f"make it again with {script} or take it out of the folder.")
     return shards
@@ -356,11 +369,9 @@ def split(shards, params):
     BadInput : there is only one speech file and no two of its excerpts lie apart
 
     """
-    files = sorted({shard.params["speech_sha256"] for shard in shards})
+    files = {shard.params["speech_sha256"] for shard in shards}
     if len(files) > 1:
-        count = max(1, round(params.validation_share * len(files)))
-        rng = np.random.default_rng(params.seed)
-        kept = {files[i] for i in rng.permutation(len(files))[:count]}
+        kept = kept_for_validation(files, params)
         return (blocks_of([s for s in shards if s.params["speech_sha256"] not in kept], params.block_samples),
                 blocks_of([s for s in shards if s.params["speech_sha256"] in kept], params.block_samples))
 
@@ -373,6 +384,13 @@ def split(shards, params):
                        "SpatialiseTRAIN.py with a longer file or more --excerpts.")
     notice(f"Only one speech file ({shards[0].speech}): validation keeps what is said after {border:.1f} s of it.")
     return training, blocks_of(shards, params.block_samples, lambda s: s.excerpt_start_s >= border)
+
+
+def kept_for_validation(digests, params):
+    """Which of several speech files, told by the digests of their bytes, are kept for validation: a set."""
+    files = sorted(set(digests))
+    count = max(1, round(params.validation_share * len(files)))
+    return {files[i] for i in np.random.default_rng(params.seed).permutation(len(files))[:count]}
 
 
 def count_samples(blocks):
@@ -416,6 +434,56 @@ def batches(blocks, batch_size, blocks_mixed, rng=None):
             batch = samples[chosen]
             yield batch if rng is None else batch[:, :, rng.permutation(shape[1])], labels[chosen]
         left_samples, left_labels = samples[rows[stop:]], labels[rows[stop:]]
+
+
+class ShardFeed:
+    """Training and validation batches from shards, for `training.fit`.
+
+    `params` are those given, with the shards' duration; `epochs` as many as see params.samples_to_see.
+    """
+
+    AHEAD = 16  # batches that wait for the network: they bridge the reading of the next lot
+
+    def __init__(self, shards, params):
+        """Split the shards; BadInput where that cannot be."""
+        self.params = replace(params, frames=shards[0].params["frames"])
+        self._training, self._validation = split(shards, self.params)
+        self.training_count, self.validation_count = count_samples(self._training), count_samples(self._validation)
+        self.epochs = epochs_for(self.training_count, params)
+        self.title = f"{len(shards)} shards"
+        self.scenes = {name: value for name, value in shards[0].params.items() if not name.endswith("_sha256")}
+        sides = [[(b.shard.path.name, b.shard.params, b.first, b.last) for b in side]
+                 for side in (self._training, self._validation)]
+        self.fingerprint = fingerprint(sides)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    @property
+    def _blocks_mixed(self):
+        return max(2, self.params.blocks_mixed * 50 // max(50, self.params.frames))  # longer ones: the same memory
+
+    def training(self, epoch):
+        """Shuffled batches of one epoch; their order follows from seed and epoch."""
+        rng = np.random.default_rng([self.params.seed, epoch])
+        return read_ahead(batches(self._training, self.params.batch_size, self._blocks_mixed, rng), self.AHEAD)
+
+    def validation(self, batch_size):
+        """Batches of the validation samples, always the same."""
+        return read_ahead(batches(self._validation, batch_size, self._blocks_mixed), self.AHEAD // 4)
+
+
+def epochs_for(sample_count, params):
+    """How many epochs see about params.samples_to_see samples, within params.epochs_min..epochs_max."""
+    return min(params.epochs_max, max(params.epochs_min, round(params.samples_to_see / sample_count)))
+
+
+def fingerprint(description):
+    """Short digest of what a training run is fed with, to refuse resuming on something else."""
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def read_ahead(items, depth):

@@ -4,7 +4,7 @@
     network.azimuth_deg(samples)                      # (n, 321, 50, 2) -> (n,)
 
 Two ways to train the same layers (Params.loss): "mse" is squared error in degrees on one linear output, as Pang et al.
-2019; "distribution" is cross-entropy on a distribution over the 37 azimuths against a Gaussian around the true one
+2019; "distribution" is cross-entropy on a distribution over 37 azimuths against a Gaussian around the true one
 (HL-Gauss: Imani and White 2018), read out as its mean around its peak. Either way the answer is one continuous azimuth.
 """
 import io
@@ -52,6 +52,8 @@ with _hushed():
     tf.zeros(1).numpy()  # the first operation looks for devices, and says so
 
 PREDICT_BATCH = 256
+WINDOW_FRAMES = 50              # what the table of layers takes; other durations are made of it, see Network
+WINDOW_HOP_FRAMES = 25
 PER_RADIAN = 0.5                # tanh(0.5 x pi) = 0.92: the IPD keeps its resolution up to its ends
 NEPER_PER_DB = np.log(10) / 20  # tanh(g) of the level difference g in neper
 PARAMS_ENTRY, STATE_ENTRY = "binsl.json", "binsl_training.npz"  # our own entries in a .keras archive
@@ -63,7 +65,7 @@ def _layers(params):
     layer = keras.layers
     head = {                                                        # (256,) ->
         "mse": [layer.Dense(1, name="azimuth_deg")],                # (1,) degrees
-        "distribution": [layer.Dense(len(params.azimuth_deg), name="logits"),
+        "distribution": [layer.Dense(len(params.class_deg), name="logits"),
                          layer.Softmax(name="distribution")],       # (37,) probabilities
     }[params.loss]
     return [                                                        # (321, 50, 2) ->
@@ -96,7 +98,7 @@ def soft_labels(azimuth_deg, params):
     np.ndarray [shape=(n, class)], float32, rows sum to 1
 
     """
-    grid = np.asarray(params.azimuth_deg, np.float64)
+    grid = np.asarray(params.class_deg, np.float64)
     middles = (grid[1:] + grid[:-1]) / 2
     edges = np.concatenate(([2 * grid[0] - middles[0]], middles, [2 * grid[-1] - middles[-1]]))
     below = ndtr((edges - np.asarray(azimuth_deg, np.float64)[:, None]) / params.label_spread_deg)
@@ -120,30 +122,45 @@ def read_out(distribution, params):
     np.ndarray [shape=(n,)], float64, degrees
 
     """
-    truth = np.linspace(params.azimuth_deg[0], params.azimuth_deg[-1], 721)
+    truth = np.linspace(params.class_deg[0], params.class_deg[-1], 721)
     seen = np.maximum.accumulate(_mean_around_peak(soft_labels(truth, params), params))  # accumulate: rounding only
     return np.interp(_mean_around_peak(distribution, params), seen, truth)
 
 
 def _mean_around_peak(distribution, params):
-    grid = np.asarray(params.azimuth_deg, np.float64)
+    grid = np.asarray(params.class_deg, np.float64)
     peak = grid[np.argmax(distribution, axis=1)]
     weight = np.where(np.abs(grid - peak[:, None]) <= params.readout_reach_deg, distribution, 0).astype(np.float64)
     return (weight * grid).sum(axis=1) / weight.sum(axis=1)
 
 
+def windows(frames):
+    """Which frames each window of WINDOW_FRAMES takes from a sample of `frames`: (window, WINDOW_FRAMES) int.
+
+    A short sample is repeated until it fills one; a long one is covered evenly by windows that overlap by about half.
+    """
+    if frames <= WINDOW_FRAMES:
+        return np.arange(WINDOW_FRAMES)[np.newaxis] % frames
+    count = 1 + -(-(frames - WINDOW_FRAMES) // WINDOW_HOP_FRAMES)
+    starts = np.rint(np.linspace(0, frames - WINDOW_FRAMES, count)).astype(int)
+    return starts[:, np.newaxis] + np.arange(WINDOW_FRAMES)
+
+
 class Network:
     """The CNN with the parameters of its features and layers.
 
-    `params` are its Params, `state` what training keeps beside the weights (None for a network that was not loaded
-    from a file with `with_state=True`).
+    The layers see 50 frames. Samples of another duration are repeated, or cut into `windows` whose scores (logits or
+    degrees) are averaged, in training as in use: one set of weights serves every duration.
+
+    `params` are its Params, `scenes` the numbers its samples were made with, `state` what training keeps beside the
+    weights (None for a network that was not loaded from a file with `with_state=True`).
     """
 
-    def __init__(self, params):
+    def __init__(self, params, scenes=None):
         """Build it with weights drawn from params.seed."""
         keras.utils.set_random_seed(params.seed)
-        self.params, self.state = params, None
-        inputs = keras.Input(params.sample_shape)
+        self.params, self.scenes, self.state = params, scenes, None
+        inputs = keras.Input((params.bins, WINDOW_FRAMES, 2))
         outputs = [inputs]
         for layer in _layers(params):
             outputs.append(layer(outputs[-1]))
@@ -152,15 +169,36 @@ class Network:
         self._scores = keras.Model(inputs, outputs[-2]) if params.loss == "distribution" else self.keras_model
         self._optimizer = keras.optimizers.Adam(params.learning_rate)
         self._optimizer.build(self.keras_model.trainable_variables)
-        shape = tf.TensorSpec((None, *params.sample_shape), tf.float16)
-        self._train_step = tf.function(self._step, input_signature=[
-            shape, tf.TensorSpec((None, self._scores.output_shape[-1]), tf.float32)])
-        self._forward = tf.function(lambda x: self.keras_model(tf.cast(x, tf.float32), training=False),
-                                    input_signature=[shape])
+        self._compiled = {}
+
+    def _functions(self, frames):
+        """Return the training step and the forward pass for samples of `frames`, compiled once."""
+        if frames not in self._compiled:
+            samples = tf.TensorSpec((None, self.params.bins, frames, 2), tf.float16)
+            targets = tf.TensorSpec((None, self._scores.output_shape[-1]), tf.float32)
+            self._compiled[frames] = (tf.function(self._step, input_signature=[samples, targets]),
+                                      tf.function(self._answer, input_signature=[samples]))
+        return self._compiled[frames]
+
+    def _scored(self, samples, training):
+        """Scores before the softmax, (n, class) or (n, 1), averaged over the windows of each sample."""
+        frames = samples.shape[2]
+        samples = tf.cast(samples, tf.float32)
+        if frames == WINDOW_FRAMES:
+            return self._scores(samples, training=training)
+        chosen = windows(frames)
+        cut = tf.gather(samples, chosen, axis=2)                       # (n, bin, window, 50, 2)
+        cut = tf.reshape(tf.transpose(cut, (0, 2, 1, 3, 4)), (-1, samples.shape[1], WINDOW_FRAMES, 2))
+        scores = self._scores(cut, training=training)
+        return tf.reduce_mean(tf.reshape(scores, (-1, len(chosen), scores.shape[-1])), axis=1)
+
+    def _answer(self, samples):
+        scores = self._scored(samples, training=False)
+        return tf.nn.softmax(scores) if self.params.loss == "distribution" else scores
 
     def _step(self, samples, targets):
         with tf.GradientTape() as tape:
-            scores = self._scores(tf.cast(samples, tf.float32), training=True)
+            scores = self._scored(samples, training=True)
             if self.params.loss == "distribution":
                 each = tf.nn.softmax_cross_entropy_with_logits(targets, scores)
             else:
@@ -193,18 +231,20 @@ class Network:
 
         """
         self._optimizer.learning_rate.assign(learning_rate)
-        return self._train_step(samples, self._targets(azimuth_deg))
+        train_step, _ = self._functions(samples.shape[2])
+        return train_step(samples, self._targets(azimuth_deg))
 
     def outputs(self, samples):
         """What the last layer gives, any number of samples: (n, 37) probabilities or (n, 1) degrees, float32."""
-        return np.concatenate([self._forward(samples[at:at + PREDICT_BATCH]).numpy()
+        _, forward = self._functions(samples.shape[2])
+        return np.concatenate([forward(samples[at:at + PREDICT_BATCH]).numpy()
                                for at in range(0, len(samples), PREDICT_BATCH)])
 
     def azimuth_of(self, outputs):
         """Azimuths in degrees, (n,) float64, from what `outputs` gave; -90..90, where the project's labels lie."""
         if self.params.loss == "distribution":
             return read_out(outputs, self.params)
-        return np.clip(outputs[:, 0].astype(np.float64), self.params.azimuth_deg[0], self.params.azimuth_deg[-1])
+        return np.clip(outputs[:, 0].astype(np.float64), self.params.class_deg[0], self.params.class_deg[-1])
 
     def azimuth_deg(self, samples):
         """Answer for samples (n, bin, frame, 2): azimuths in degrees, (n,) float64."""
@@ -229,7 +269,7 @@ class Network:
             try:
                 self.keras_model.save(named_for_keras)
                 with zipfile.ZipFile(named_for_keras, "a") as archive:
-                    archive.writestr(PARAMS_ENTRY, json.dumps(self.params.features | self.params.training))
+                    archive.writestr(PARAMS_ENTRY, json.dumps(self._made_with()))
                     if state is not None:
                         slots = {str(i): np.asarray(v) for i, v in enumerate(self._optimizer.variables)}
                         buffer = io.BytesIO()
@@ -238,6 +278,9 @@ class Network:
                 os.replace(named_for_keras, partial)
             finally:
                 named_for_keras.unlink(missing_ok=True)
+
+    def _made_with(self):
+        return self.params.features | {"frames": self.params.frames} | self.params.training | {"scenes": self.scenes}
 
     @classmethod
     def load(cls, path, with_state=False):
@@ -262,11 +305,12 @@ class Network:
             with zipfile.ZipFile(path) as archive:
                 made_with = json.loads(archive.read(PARAMS_ENTRY))
                 stored = archive.read(STATE_ENTRY) if with_state else None
-            names = Params().training.keys()
-            params = replace(Params(), **{name: made_with[name] for name in names})
+            names = ("frames", *Params().training)
+            params = replace(Params(), **{name: tuple(made_with[name]) if isinstance(made_with[name], list)
+                                          else made_with[name] for name in names})
             if differ := differences(made_with, params.features):
                 raise BadInput(f"{path} was trained on other features ({differ}); train it again.")
-            network = cls(params)
+            network = cls(params, made_with["scenes"])
             network.keras_model.load_weights(path)
             if with_state:
                 with np.load(io.BytesIO(stored), allow_pickle=False) as arrays:

@@ -7,25 +7,31 @@ from math import isfinite
 
 from console import BadInput
 
-NOISE_FIELDS = ("diotic", "diffuse")
+NOISE_FIELDS = ("diffuse", "diotic", "directional", "talker", "mixed")
 LOSSES = ("distribution", "mse")
 
 
 @dataclass(frozen=True)
 class Params:
-    """Numbers of the signals, the scenes, the network and its training; BadInput for one out of its range."""
+    """Numbers of the signals, the scenes, the network and its training; BadInput for one out of its range.
+
+    A range is (least, greatest), drawn from evenly; () is off.
+    """
 
     # Signals and features: Pang, Liu and Li, IEEE Access 2019, section IV.
     sample_rate_hz: int = 16_000
     stft_window_samples: int = 640    # 40 ms, Hamming; also the length of the FFT: 321 bins of 25 Hz
     stft_hop_samples: int = 320       # 20 ms
-    frames: int = 50                  # of a sample: 640 + 49 x 320 = 16,320 samples = 1.02 s
+    frames: int = 50                  # of a sample: 640 + 49 x 320 = 16,320 samples = 1.02 s; 10 to 200
     power_floor: float = 1e-20        # of |STFT|^2: 120 dB under the rounding noise of 16-bit audio, so only for zeros
 
     # Directions: Gardner and Martin 1994, elevation 0, the front half plane; negative is left.
-    hrir_set: str = "mit_kemar"
+    hrir_set: tuple = ("mit_kemar",)  # or SOFA files
+    left_right: str = "check"         # of SOFA files: see hrir.load
     hrir_padding_samples: int = 100   # at the measured rate: see hrir.load
-    azimuth_deg: tuple = tuple(range(-90, 91, 5))
+    azimuth_deg: tuple = tuple(range(-90, 91, 5))  # of the source: the labels
+    circle_deg: tuple = tuple(range(-90, 91, 5))   # where diffuse noise comes from, and any other interferer
+    class_deg: tuple = tuple(range(-90, 91, 5))    # what the network's distribution is over, whatever the labels
 
     # Scenes.
     snr_db: tuple = (-10, -5, 0, 5, 10, 15, 20, 25, 30)  # for training, as Pang et al.; Testing uses snr_db_test
@@ -38,6 +44,19 @@ class Params:
     noise_range_db: float = 60.0      # the same for noise, whose lulls are part of it
     silence_dbfs: float = -80.0       # a file whose loudest second is weaker holds nothing but its own dither
     seed: int = 0
+
+    # Varied scenes, off by default: RANGES below names them, docs/scenes.md shows what each does.
+    snr_range_db: tuple = ()
+    head_size: tuple = ()
+    head_colour_db: float = 0.0
+    rt60_s: tuple = ()
+    drr_db: tuple = (-3.0, 15.0)      # of the rooms of rt60_s
+    mic_level_db: float = 0.0
+    mic_colour_db: float = 0.0
+    sensor_snr_db: tuple = ()
+    source_level_db: tuple = ()
+    source_colour_db: float = 0.0
+    mixed_level_db: float = 10.0      # noise field "mixed": the second noise is up to this much weaker or stronger
 
     # Network: Pang et al. 2019, table 2; the layers themselves stand in model.py.
     dropout: float = 0.3
@@ -70,7 +89,20 @@ class Params:
         _need(len(set(self.snr_db)) == len(self.snr_db), "--snr-db", _list(self.snr_db), "different numbers")
         _need(self.noise_field and set(self.noise_field) <= set(NOISE_FIELDS) and
               len(set(self.noise_field)) == len(self.noise_field), "--noise-field", _list(self.noise_field),
-              " or ".join(NOISE_FIELDS) + " or both")
+              "one or several of " + ", ".join(NOISE_FIELDS))
+        _need(10 <= self.frames <= 200, "--frames", self.frames, "10 to 200")
+        _need(self.azimuth_deg and all(-90 <= a <= 90 for a in self.azimuth_deg) and
+              len(set(self.azimuth_deg)) == len(self.azimuth_deg), "--azimuth-deg", _list(self.azimuth_deg),
+              "different numbers from -90 to 90")
+        _need(self.hrir_set and len(set(self.hrir_set)) == len(self.hrir_set), "--hrir", _list(self.hrir_set),
+              "different sets")
+        for name, (least, greatest, _) in RANGES.items():
+            value = getattr(self, name)
+            low, high = (value or (least, least)) if isinstance(value, tuple) else (value, value)
+            allowed = (f"two numbers, the smaller first, from {least:g} to {greatest:g}" if isinstance(value, tuple)
+                       else f"{least:g} to {greatest:g}")
+            _need(least <= low <= high <= greatest, flag_of(name), _list((low, high) if isinstance(value, tuple)
+                                                                       else (value,)), allowed)
         _need(self.loss in LOSSES, "--loss", self.loss, " or ".join(LOSSES))
         _need(2 <= self.batch_size <= 4096, "--batch-size", self.batch_size, "2 to 4096")
         _need(isfinite(self.learning_rate) and 0 < self.learning_rate <= 1, "--learning-rate", self.learning_rate,
@@ -103,21 +135,59 @@ class Params:
 
     @property
     def features(self):
-        """The numbers that shards and models must share, as a dict."""
-        return _subset(self, "sample_rate_hz", "stft_window_samples", "stft_hop_samples", "frames", "azimuth_deg")
+        """The numbers that shards and models must share, as a dict; they may differ in `frames`."""
+        return _subset(self, "sample_rate_hz", "stft_window_samples", "stft_hop_samples")
 
     @property
     def scenes(self):
         """Every number that a shard is made with, as a dict."""
-        return self.features | _subset(self, "power_floor", "hrir_set", "hrir_padding_samples", "snr_db", "noise_field",
-                                       "excerpts", "lead_in_samples", "speech_range_db", "noise_range_db",
-                                       "silence_dbfs", "seed")
+        return self.features | _subset(self, "frames", "power_floor", "hrir_set", "left_right", "hrir_padding_samples",
+                                       "azimuth_deg", "circle_deg", "snr_db", "noise_field", "excerpts",
+                                       "lead_in_samples", "speech_range_db", "noise_range_db", "silence_dbfs",
+                                       "mixed_level_db", "seed", *RANGES)
 
     @property
     def training(self):
         """Every number that a model is trained with, besides those of its shards, as a dict."""
-        return _subset(self, "dropout", "l2", "loss", "label_spread_deg", "readout_reach_deg", "batch_size",
-                       "learning_rate", "validation_share", "block_samples", "blocks_mixed", "seed")
+        return _subset(self, "class_deg", "dropout", "l2", "loss", "label_spread_deg", "readout_reach_deg",
+                       "batch_size", "learning_rate", "validation_share", "block_samples", "blocks_mixed", "seed")
+
+
+# Varied scenes: least and greatest value that makes sense, and what is drawn. One number is a standard deviation or a
+# limit, two are a range; the flag is the name with dashes.
+RANGES = {
+    "snr_range_db": (-100, 100, "SNR drawn from this range, one for each mixture, in place of --snr-db"),
+    "head_size": (0.7, 1.4, "heads of other sizes: the time axis of the HRIRs stretched by a factor of this range"),
+    "head_colour_db": (0, 10, "heads of other spectra: standard deviation of smooth random curves on each ear's HRIRs"),
+    "rt60_s": (0.05, 3, "simulated rooms of this reverberation time"),
+    "drr_db": (-20, 40, "direct-to-reverberant ratio of those rooms, with the source in front"),
+    "mic_level_db": (0, 20, "most that the two microphones differ in level"),
+    "mic_colour_db": (0, 10, "standard deviation of smooth random curves on each microphone's response"),
+    "sensor_snr_db": (-20, 120, "independent white noise of each microphone, this far below the speech from the front"),
+    "source_level_db": (-60, 60, "level of the source, which raises or lowers it over the sensor noise"),
+    "source_colour_db": (0, 20, "standard deviation of smooth random curves on the speech's spectrum"),
+}
+
+# --world: all of it at once, the recipe for a model that others can use. Heads: 0.87 to 1.15 covers children and large
+# adults (Algazi et al. 2001: 7 % standard deviation of head width); rooms: from a furnished office to a lecture hall.
+WORLD = {
+    "noise_field": NOISE_FIELDS,
+    "snr_range_db": (-6.0, 30.0),
+    "head_size": (0.87, 1.15),
+    "head_colour_db": 2.0,
+    "rt60_s": (0.1, 1.0),
+    "drr_db": (-3.0, 15.0),
+    "mic_level_db": 1.0,
+    "mic_colour_db": 0.5,
+    "sensor_snr_db": (20.0, 60.0),
+    "source_level_db": (-10.0, 10.0),
+    "source_colour_db": 4.0,
+}
+
+
+def flag_of(name):
+    """The flag that sets a field of Params: "rt60_s" -> "--rt60-s"."""
+    return "--" + name.replace("_", "-")
 
 
 def _subset(params, *names):

@@ -18,77 +18,184 @@ import numpy as np
 import console
 import dataset
 import hrir
-import scene
+import mixing
 from console import BadInput, notice
-from params import Params, differences
+from params import RANGES, WORLD, Params, differences, flag_of
 
 
 def parse_args(doc, side, argv=None):
     """Flags of the Spatialise script of one side ("TRAIN" or "TEST"): (Params, the other arguments)."""
     default = Params()
-    default_snr_db = default.snr_db if side == "TRAIN" else default.snr_db_test
     parser = console.Parser(doc)
-    parser.add_argument("--speech", metavar="DIR", default=f"Speech{side}", help="speech files (default: %(default)s)")
-    parser.add_argument("--noise", metavar="DIR", default=f"Noise{side}", help="noise files (default: %(default)s)")
     parser.add_argument("--out", metavar="DIR", default=f"BinSL_{side}", help="npz shards (default: %(default)s)")
-    parser.add_argument("--snr-db", metavar="SNR", nargs="+", type=float, default=default_snr_db,
-                        help=f"SNRs in dB (default: {' '.join(map(str, default_snr_db))})")
-    parser.add_argument("--noise-field", metavar="FIELD", nargs="+", default=default.noise_field,
-                        help="diffuse (from all around), diotic (the same at both ears) or both, then drawn for each "
-                             "mixture (default: diffuse)")
     parser.add_argument("--excerpts", metavar="N", type=int,
                         help=f"mixtures for each pair of files (default: {default.excerpts}; "
                              f"{default.excerpts_of_lone_speech} when there is one speech file)")
     parser.add_argument("--seed", metavar="N", type=int, default=default.seed, help="(default: %(default)s)")
     parser.add_argument("--jobs", metavar="N", type=int, default=os.cpu_count(),
                         help="shards made at the same time (default: one for each processor)")
-    parser.add_argument("--listen", metavar="DIR", help="also write the first mixture as 37 wavs for headphones")
+    parser.add_argument("--listen", metavar="DIR", help="also write the first mixture, one wav for each azimuth")
     parser.add_argument("--overwrite", action="store_true",
                         help="remove the shards of --out that other parameters or files made")
+    add_scene_flags(parser, side)
     args = parser.parse_args(argv)
     if args.jobs < 1:
         raise BadInput(f"--jobs {args.jobs} is not possible: it takes 1 or more.")
-    params = replace(default, snr_db=tuple(int(s) if s.is_integer() else s for s in map(float, args.snr_db)),
-                     noise_field=tuple(args.noise_field), seed=args.seed,
-                     excerpts=default.excerpts if args.excerpts is None else args.excerpts)
-    return params, args
+    params = scene_params(args, side)
+    return replace(params, seed=args.seed, excerpts=default.excerpts if args.excerpts is None else args.excerpts), args
+
+
+def add_scene_flags(parser, side):
+    """Add the flags of what is mixed, which training straight from wavs takes too; None where they are not given.
+
+    Returns their names as in the parsed arguments.
+    """
+    default = Params()
+    snr_db = default.snr_db if side == "TRAIN" else default.snr_db_test
+
+    def numbers(values):
+        return " ".join(f"{value:g}" for value in values)
+
+    group = parser.add_argument_group("what is mixed (docs/scenes.md shows what each does)")
+    flags = [
+        group.add_argument("--speech", metavar="DIR", help=f"speech files (default: Speech{side})"),
+        group.add_argument("--noise", metavar="DIR", help=f"noise files (default: Noise{side})"),
+        group.add_argument("--snr-db", metavar="SNR", nargs="+", type=float,
+                           help=f"SNRs in dB (default: {numbers(snr_db)})"),
+        group.add_argument("--noise-field", metavar="FIELD", nargs="+",
+                           help="diffuse (from all around), diotic (the same at both ears), directional (from one "
+                                "side), talker (speech of another file, from one side), mixed (diffuse and another); "
+                                "of several one is drawn for each mixture (default: diffuse)"),
+        group.add_argument("--frames", metavar="N", type=int,
+                           help=f"duration of a sample, 10 to 200 frames of 20 ms (default: {default.frames})"),
+        group.add_argument("--azimuth-deg", metavar="AZ", nargs="+", type=float,
+                           help="where the speech comes from (default: -90 to 90 in steps of 5)"),
+        group.add_argument("--hrir", metavar="SET", nargs="+",
+                           help="heads, drawn for each mixture: mit_kemar or SOFA files, also of rooms "
+                                "(default: mit_kemar)"),
+        group.add_argument("--left-right", choices=hrir.LEFT_RIGHT,
+                           help="of SOFA files: check against the data, keep as they say, or mirror (default: check)"),
+    ]
+    for name, (_, _, what) in RANGES.items():
+        is_range = isinstance(getattr(default, name), tuple)
+        usual = f" (default: {numbers(getattr(default, name))})" if name == "drr_db" else " (default: off)"
+        flags.append(group.add_argument(flag_of(name), type=float, nargs=2 if is_range else None,
+                                        metavar=("LOW", "HIGH") if is_range else "DB", help=what + usual))
+    flags.append(group.add_argument("--world", action="store_true", default=None,
+                                    help="all of it at once; flags beside it change single values"))
+    return [flag.dest for flag in flags]
+
+
+def scene_params(args, side):
+    """Params of the flags that `add_scene_flags` added; fills in the folders. BadInput for what does nothing."""
+    args.speech, args.noise = args.speech or f"Speech{side}", args.noise or f"Noise{side}"
+    given = {name: _plain(getattr(args, name)) for name in ("snr_db", "noise_field", "frames", "azimuth_deg",
+                                                            "left_right", *RANGES) if getattr(args, name) is not None}
+    if args.hrir:
+        given["hrir_set"] = tuple(args.hrir)
+    if "snr_db" in given and "snr_range_db" in given:
+        raise BadInput("--snr-db and --snr-range-db exclude each other; give steps or a range.")
+    values = {"snr_db": Params().snr_db if side == "TRAIN" else Params().snr_db_test}
+    if args.world:
+        values |= WORLD
+    if "snr_db" in given:
+        values["snr_range_db"] = ()
+    values |= given
+    for flag, needs in (("drr_db", "rt60_s"), ("source_level_db", "sensor_snr_db")):
+        if flag in given and not values.get(needs):
+            raise BadInput(f"{flag_of(flag)} does nothing without {flag_of(needs)}; give both.")
+    return replace(Params(), **values)
+
+
+def _plain(value):
+    """Lists as tuples, and whole numbers without a point, so that they are stored as they were typed."""
+    if isinstance(value, list):
+        return tuple(_plain(v) for v in value)
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e6 else value
+
+
+def load_heads(params):
+    """Load the sets of Params and say what was found; BadInput for one that cannot be used."""
+    heads = [hrir.load(source, params.sample_rate_hz, mixing.directions_deg(params), params.hrir_padding_samples,
+                       params.left_right) for source in params.hrir_set]
+    names = [head.name for head in heads]
+    if len(set(names)) < len(names):
+        raise BadInput(f"--hrir {' '.join(params.hrir_set)} holds two sets of one name; rename one of the files.")
+    for head in heads:
+        print(head.found)
+    return heads
+
+
+def scenes_with(heads, params):
+    """Every number that a sample is made with, and which sets: names and digests in place of their paths."""
+    return params.scenes | {"hrir_set": [head.name for head in heads], "hrir_sha256": [head.sha256 for head in heads],
+                            "hrir_found": [head.found for head in heads]}
+
+
+def need_other_talkers(speech, params):
+    """Raise BadInput when Params wants a second talker and the speech files hold but one."""
+    if _wants_talkers(params) and len({audio.sha256 for audio in speech}) < 2:
+        raise BadInput("--noise-field talker or mixed needs speech of two talkers and --speech holds one file; add "
+                       "another or choose other noise fields.")
+
+
+def _other_talkers(audio, speech, params):
+    return [other for other in speech if other.sha256 != audio.sha256] if _wants_talkers(params) else []
+
+
+def _wants_talkers(params):
+    return bool({"talker", "mixed"} & set(params.noise_field))
 
 
 class Task(NamedTuple):
-    """A shard to make: its files and its place."""
+    """A shard to make: its files, the speech files that may interfere, and its place."""
 
     speech: dataset.Audio
     noise: dataset.Audio
+    talkers: list
     path: Path
 
 
 def main(doc, side, argv=None):
     """Make every shard that is missing, and say what was done."""
     params, args = parse_args(doc, side, argv)
-    speech, bad_speech = dataset.find_audio(args.speech, "--speech", params.excerpt_length, params)
-    noise, bad_noise = dataset.find_audio(args.noise, "--noise", 1, params)
-    _tell_about_audio(speech + noise, bad_speech + bad_noise)
+    speech, noise, bad = find_audio(args, params)
     if len(speech) == 1 and args.excerpts is None and side == "TRAIN":
         params = replace(params, excerpts=params.excerpts_of_lone_speech)
         notice(f"Only one speech file: {params.excerpts} excerpts of it for each noise, "
                "so that training can keep some for validation.")
+    need_other_talkers(speech, params)
+    heads = load_heads(params)
 
     out = console.folder_for_output(args.out)
-    tasks = [Task(s, n, out / dataset.shard_name(s, n)) for s in speech for n in noise]
-    missing = _missing(tasks, params, out, args.overwrite)
-    samples = len(params.snr_db) * len(params.azimuth_deg) * params.excerpts
+    tasks = [Task(s, n, talkers, out / dataset.shard_name(s, n))
+             for s in speech for talkers in [_other_talkers(s, speech, params)] for n in noise]
+    made_with = scenes_with(heads, params)
+    missing = _missing(tasks, made_with, out, args.overwrite)
+    samples = params.excerpts * snr_count(params) * len(params.azimuth_deg)
     _need_disk_space(out, len(missing) * samples * int(np.prod(params.sample_shape)) * np.float16().nbytes)
-    head = hrir.load(params.hrir_set, params.sample_rate_hz, params.hrir_padding_samples)
-    heard_from = scene.response_spectrum(head.response, params.excerpt_length, params.lead_in_samples)
-    audio = dataset.AudioCache(params)
-    _make_shards(missing, heard_from, audio, params, args.jobs, f"Spatialise{side}")
+    mixer, audio = mixing.Mixer(params, heads), dataset.AudioCache(params)
+    _make_shards(missing, mixer, audio, made_with, args.jobs, f"Spatialise{side}")
     if args.listen:
-        _write_listening_examples(tasks[0], heard_from, audio, params, console.folder_for_output(args.listen))
+        _write_listening_examples(tasks[0], mixer, audio, console.folder_for_output(args.listen))
 
-    skipped = f"; skipped {len(bad_speech + bad_noise)} bad file(s), named above" if bad_speech + bad_noise else ""
+    skipped = f"; skipped {bad} bad file(s), named above" if bad else ""
     done = (f"made {len(missing)} shards" if missing else "nothing to do, every shard was already made")
     print(f"{out}: {done}; {len(tasks)} shards ({len(speech)} speech x {len(noise)} noise files), "
           f"{len(tasks) * samples} samples{skipped}.")
+
+
+def snr_count(params):
+    """How many SNRs each mixture is made at."""
+    return 1 if params.snr_range_db else len(params.snr_db)
+
+
+def find_audio(args, params):
+    """Check both folders and say what is skipped or mixed down: speech and noise as dataset.Audio, how many are bad."""
+    speech, bad_speech = dataset.find_audio(args.speech, "--speech", params.excerpt_length, params)
+    noise, bad_noise = dataset.find_audio(args.noise, "--noise", 1, params)
+    _tell_about_audio(speech + noise, bad_speech + bad_noise)
+    return speech, noise, len(bad_speech + bad_noise)
 
 
 def _tell_about_audio(files, problems):
@@ -100,7 +207,7 @@ def _tell_about_audio(files, problems):
         notice(f"Mixed down to mono: {len(mixed_down)} file(s) with several channels ({names}).")
 
 
-def _missing(tasks, params, out, overwrite):
+def _missing(tasks, made_with, out, overwrite):
     """Return tasks without an up-to-date shard; refuse what does not belong in `out`, or with `overwrite` remove it."""
     for partial in out.glob("*.npz.partial"):  # a killed run's
         partial.unlink()
@@ -109,18 +216,18 @@ def _missing(tasks, params, out, overwrite):
     for path in console.progress(sorted(out.glob("*.npz")), unit=" shards", desc=f"checking {out}"):
         task = wanted.get(path)
         try:
-            made_with = dataset.open_shard(path).params
+            found = dataset.open_shard(path).params
         except BadInput as problem:
             if task is None:
                 raise BadInput(f"{path} is not a shard of this project; move it away or choose another --out.") \
                     from problem
             notice(f"Making again: {problem}")
             continue
-        if differ := differences(made_with, params.scenes):
+        if differ := differences(found, made_with):
             strangers.append((path, f"it was made with {differ}"))
         elif task is None:
             strangers.append((path, "its audio is no longer in the folders"))
-        elif differ := differences(made_with, _digests(task)):
+        elif differences(found, _digests(task)):
             notice(f"Making again: {path.name}, because its speech or noise file was replaced.")
         else:
             del missing[path]
@@ -142,10 +249,12 @@ def _need_disk_space(out, size):
 
 
 def _digests(task):
-    return {"speech_sha256": task.speech.sha256, "noise_sha256": task.noise.sha256}
+    talkers = hashlib.sha256("".join(audio.sha256 for audio in task.talkers).encode()).hexdigest()
+    return {"speech_sha256": task.speech.sha256, "noise_sha256": task.noise.sha256} | (
+        {"talkers_sha256": talkers} if task.talkers else {})
 
 
-def _make_shards(tasks, heard_from, audio, params, jobs, title):
+def _make_shards(tasks, mixer, audio, made_with, jobs, title):
     """Make shards, `jobs` at a time.
 
     In threads, because NumPy and SciPy let go of the interpreter while they compute: no start-up and one copy of the
@@ -153,7 +262,7 @@ def _make_shards(tasks, heard_from, audio, params, jobs, title):
     """
     stop = threading.Event()
     with ThreadPoolExecutor(jobs) as pool:
-        made = [pool.submit(_make_shard, task, heard_from, audio, params, stop) for task in tasks]
+        made = [pool.submit(_make_shard, task, mixer, audio, made_with, stop) for task in tasks]
         try:
             for future in console.progress(as_completed(made), total=len(made), unit="shard", desc=title):
                 future.result()
@@ -162,78 +271,51 @@ def _make_shards(tasks, heard_from, audio, params, jobs, title):
             pool.shutdown(cancel_futures=True)
 
 
-def _make_shard(task, heard_from, audio, params, stop):
+def _make_shard(task, mixer, audio, made_with, stop):
     """Mix, transform and write one shard; `stop` is an event that ends it early, without a file."""
-    speech, noise = audio.read(task.speech), audio.read(task.noise)
-    draws = [_draw(task, number, speech, noise, params) for number in range(params.excerpts)]
-    per_excerpt = len(params.snr_db) * len(params.azimuth_deg)  # samples follow excerpt, SNR, azimuth
-    arrays = {
-        "labels": np.tile(np.asarray(params.azimuth_deg, np.float32), len(params.snr_db) * params.excerpts),
-        "snr_db": np.tile(np.repeat(np.asarray(params.snr_db, np.float32), len(params.azimuth_deg)), params.excerpts),
-        "noise_field": np.repeat([draw.noise_field for draw in draws], per_excerpt),
-        "excerpt_start_s": np.repeat(np.asarray([draw.speech_start / params.sample_rate_hz for draw in draws],
-                                                np.float32), per_excerpt),
-        "speech": task.speech.name, "noise": task.noise.name,
-        "params": json.dumps(params.scenes | _digests(task), sort_keys=True),
-    }
+    params = mixer.params
+    azimuths, each = len(params.azimuth_deg), {name: [] for name in dataset.BY_SAMPLE}
 
     def pieces():
-        for draw in draws:
-            speech_at_ears, noise_at_ears = _at_ears(draw, speech, noise, heard_from, params)
-            gains = _gains(speech_at_ears, noise_at_ears, params)
-            for cues in scene.mixed_cues(speech_at_ears, noise_at_ears, gains, params):
+        cues = np.empty((azimuths, *params.sample_shape), np.float16)
+        for number in range(params.excerpts):
+            speech, noise, snrs_db = _mixture(task, number, mixer, audio)
+            for snr_db in snrs_db:
                 if stop.is_set():
                     raise InterruptedError
+                mixer.cues(speech, noise, snr_db, cues)
                 yield cues
+                for name, value in (("snr_db", np.float32(snr_db)), ("noise_field", noise.field),
+                                    ("hrir", speech.place.hrir), ("room_rt60_s", np.float32(speech.place.rt60_s)),
+                                    ("excerpt_start_s", np.float32(speech.start / params.sample_rate_hz))):
+                    each[name].append(np.full(azimuths, value))
+                each["labels"].append(np.asarray(params.azimuth_deg, np.float32))
 
-    dataset.write_shard(task.path, pieces(), arrays, params)
+    def arrays():
+        return {name: np.concatenate(values) for name, values in each.items()} | {
+            "speech": task.speech.name, "noise": task.noise.name,
+            "params": json.dumps(made_with | _digests(task), sort_keys=True)}
+
+    count = params.excerpts * snr_count(params) * azimuths
+    dataset.write_shard(task.path, count, pieces(), arrays, params)
 
 
-class Draw(NamedTuple):
-    """One mixture: where its excerpts begin, in samples, and its noise field."""
-
-    speech_start: int
-    noise_field: str
-    noise_starts: list
-
-
-def _draw(task, number, speech, noise, params):
+def _mixture(task, number, mixer, audio):
+    """Speech, noise and SNRs of a shard's mixture `number`; all its draws follow from seed, file names and number."""
     key = hashlib.sha256(f"{task.speech.name}\0{task.noise.name}".encode("utf-8", "surrogatepass")).digest()
-    rng = np.random.default_rng([params.seed, number, *np.frombuffer(key[:16], "<u4").tolist()])
-    length = params.excerpt_length
-    speech_start = scene.draw_start(rng, scene.eligible_starts(speech, length, params.speech_range_db),
-                                    number, params.excerpts)
-    noise_field = params.noise_field[rng.integers(len(params.noise_field))]
-    starts = scene.eligible_starts(scene.looped(noise, length), length, params.noise_range_db)
-    count = len(params.azimuth_deg) if noise_field == "diffuse" else 1
-    return Draw(speech_start, noise_field, [scene.draw_start(rng, starts) for _ in range(count)])
+    rng = np.random.default_rng([mixer.params.seed, number, *np.frombuffer(key[:16], "<u4").tolist()])
+    speech = mixer.speech(rng, audio.speech(task.speech), number, mixer.params.excerpts)
+    noise = mixer.noise(rng, speech.place, audio.noise(task.noise),
+                        lambda rng: audio.speech(task.talkers[rng.integers(len(task.talkers))]))
+    return speech, noise, mixer.snrs_db(rng)
 
 
-def _at_ears(draw, speech, noise, heard_from, params):
-    """Return speech (azimuth, 2, n) from every direction and noise (2, n), before their levels are set."""
-    length, lead_in = params.excerpt_length, params.lead_in_samples
-    endless = scene.looped(noise, length)
-    excerpts = np.stack([endless[start:start + length] for start in draw.noise_starts])
-    speech_excerpt = speech[draw.speech_start:draw.speech_start + length]
-    speech_at_ears = scene.at_ears(speech_excerpt, heard_from, lead_in)
-    if draw.noise_field == "diffuse":
-        return speech_at_ears, scene.diffuse(excerpts, heard_from, lead_in)
-    return speech_at_ears, scene.diotic(excerpts[0, lead_in:])
-
-
-def _gains(speech_at_ears, noise_at_ears, params):
-    front = speech_at_ears[hrir.front(params.azimuth_deg)]
-    return [scene.noise_gain(front, noise_at_ears, snr_db) for snr_db in params.snr_db]
-
-
-def _write_listening_examples(task, heard_from, audio, params, folder):
+def _write_listening_examples(task, mixer, audio, folder):
     """Write the first mixture at its highest SNR from every azimuth, with one gain that brings the loudest to 0.9."""
-    speech, noise = audio.read(task.speech), audio.read(task.noise)
-    speech_at_ears, noise_at_ears = _at_ears(_draw(task, 0, speech, noise, params), speech, noise, heard_from, params)
-    loudest_snr = int(np.argmax(params.snr_db))
-    ears = speech_at_ears + _gains(speech_at_ears, noise_at_ears, params)[loudest_snr] * noise_at_ears
+    speech, noise, snrs_db = _mixture(task, 0, mixer, audio)
+    ears = mixer.ears(speech, noise, max(snrs_db))
     ears *= 0.9 / np.abs(ears).max()
-    for azimuth_deg, pair in zip(params.azimuth_deg, ears):
-        dataset.write_wav(folder / f"azimuth_{azimuth_deg:+03d}_deg.wav", pair, params.sample_rate_hz)
+    for azimuth_deg, pair in zip(mixer.params.azimuth_deg, ears):
+        dataset.write_wav(folder / f"azimuth_{azimuth_deg:+03g}_deg.wav", pair, mixer.params.sample_rate_hz)
     print(f"{folder}: {len(ears)} wavs of {task.speech.name} in {task.noise.name} at "
-          f"{params.snr_db[loudest_snr]:g} dB, for headphones.")
+          f"{max(snrs_db):g} dB, for headphones.")

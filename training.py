@@ -1,28 +1,19 @@
 """The one training loop: epochs, learning-rate schedule, early stopping, checkpoints, resuming."""
 import csv
-import hashlib
-import json
 import math
 import time
 
 import numpy as np
 
 import console
-import dataset
 import metrics
 import plots
 from console import BadInput
 from model import Network
 from params import differences
 
-READ_AHEAD = 16     # batches that wait for the network: they bridge the reading of the next lot
 VALIDATION_BATCH = 256
 WARM_UP_SHARE = 0.02  # of all steps: Adam's first estimates of the gradient's scale are poor
-
-
-def epochs_for(sample_count, params):
-    """How many epochs see about params.samples_to_see samples, within params.epochs_min..epochs_max."""
-    return min(params.epochs_max, max(params.epochs_min, round(params.samples_to_see / sample_count)))
 
 
 def learning_rate_at(progress, params):
@@ -37,7 +28,7 @@ def patience_for(epochs, params):
     return max(params.patience_min, round(params.patience_share * epochs))
 
 
-def fit(training, validation, params, epochs, out, resume):
+def fit(feed, epochs, out, resume):
     """Train a network and keep best.keras, last.keras, history.csv and history.png in `out` after every epoch.
 
     last.keras is the one that counts: it holds the weights, the optimiser's variables and the history, from which best
@@ -45,8 +36,7 @@ def fit(training, validation, params, epochs, out, resume):
 
     Parameters
     ----------
-    training, validation : lists of dataset.Block
-    params : Params
+    feed : dataset.ShardFeed or fresh.WavFeed: Params, batches and their numbers
     epochs : int, to have in the end
     out : Path, an existing folder
     resume : bool, go on with out/last.keras if it is there
@@ -60,51 +50,50 @@ def fit(training, validation, params, epochs, out, resume):
     BadInput : out/last.keras was trained with other parameters or data, or cannot be read; or the disk refuses
 
     """
-    data = _fingerprint(training, validation)
+    params = feed.params
     if resume:
         network = Network.load(out / "last.keras", with_state=True)
         made_with = network.params.training | {"data": network.state["data"]}
-        if differ := differences(made_with, params.training | {"data": data}):
+        if differ := differences(made_with, params.training | {"data": feed.fingerprint}):
             raise BadInput(f"{out / 'last.keras'} cannot be resumed because it was trained otherwise ({differ}); give "
-                           "the same flags and shards, or another --out.")
+                           "the same flags and data, or another --out.")
         history = network.state["history"]
         _write_history(history, out)
     else:
-        network, history = Network(params), []
+        network, history = Network(params, feed.scenes), []
 
     for epoch in range(len(history) + 1, epochs + 1):
         if _epochs_since_best(history) >= patience_for(epochs, params):
             print(f"Stopped early: no better validation loss for {_epochs_since_best(history)} epochs.")
             break
         begin = time.monotonic()
-        loss = _train_epoch(network, training, params, epoch, epochs)
+        loss = _train_epoch(network, feed, epoch, epochs)
         seconds = time.monotonic() - begin
-        validation_loss, within_5_deg_percent = evaluate(network, validation, params)
+        validation_loss, within_5_deg_percent = evaluate(network, feed)
         history.append({"epoch": epoch, "loss": loss, "validation_loss": validation_loss,
                         "validation_within_5_deg_percent": within_5_deg_percent,
                         "learning_rate": learning_rate_at((epoch - 1) / epochs, params),
-                        "samples_per_s": dataset.count_samples(training) / seconds,
+                        "samples_per_s": feed.training_count / seconds,
                         "seconds": time.monotonic() - begin})
         if not math.isfinite(loss) or not math.isfinite(validation_loss):
             raise BadInput(f"The loss is no longer finite in epoch {epoch}; start again with a smaller --learning-rate "
                            f"than {params.learning_rate:g}.")
         if _epochs_since_best(history) == 0:
             network.save(out / "best.keras")
-        network.save(out / "last.keras", {"history": history, "data": data})
+        network.save(out / "last.keras", {"history": history, "data": feed.fingerprint})
         _write_history(history, out)
         print(_line(history, epochs), flush=True)
     return history
 
 
-def _train_epoch(network, training, params, epoch, epochs):
-    """One pass over the training blocks in an order that follows from seed and epoch; returns the mean loss."""
+def _train_epoch(network, feed, epoch, epochs):
+    """One pass over the training batches in an order that follows from seed and epoch; returns the mean loss."""
     network.begin_epoch(epoch)
-    steps = math.ceil(dataset.count_samples(training) / params.batch_size)
-    rng = np.random.default_rng([params.seed, epoch])
-    stream = dataset.read_ahead(dataset.batches(training, params.batch_size, params.blocks_mixed, rng), READ_AHEAD)
+    params = feed.params
+    steps = math.ceil(feed.training_count / params.batch_size)
     losses = []
-    with console.progress(total=steps * params.batch_size, unit=" samples", desc=f"epoch {epoch}/{epochs}") as bar:
-        for step, (samples, azimuth_deg) in enumerate(stream):
+    with console.progress(total=feed.training_count, unit=" samples", desc=f"epoch {epoch}/{epochs}") as bar:
+        for step, (samples, azimuth_deg) in enumerate(feed.training(epoch)):
             rate = learning_rate_at((epoch - 1 + step / steps) / epochs, params)
             losses.append(network.train(samples, azimuth_deg, rate))
             if step % 10 == 9:  # reading a loss waits for the step
@@ -113,28 +102,21 @@ def _train_epoch(network, training, params, epoch, epochs):
     return float(np.mean([float(loss) for loss in losses]))
 
 
-def evaluate(network, blocks, params):
-    """Return mean loss and percent within 5 degrees of a network over blocks."""
-    loss, correct, count = 0.0, 0, dataset.count_samples(blocks)
-    stream = dataset.read_ahead(dataset.batches(blocks, VALIDATION_BATCH, params.blocks_mixed), READ_AHEAD // 4)
-    with console.progress(total=count, unit=" samples", desc="validation") as bar:
-        for samples, azimuth_deg in stream:
+def evaluate(network, feed):
+    """Return mean loss and percent within 5 degrees of a network over a feed's validation samples."""
+    loss, correct = 0.0, 0
+    with console.progress(total=feed.validation_count, unit=" samples", desc="validation") as bar:
+        for samples, azimuth_deg in feed.validation(VALIDATION_BATCH):
             outputs = network.outputs(samples)
             loss += network.loss_of(outputs, azimuth_deg)
-            correct += int(metrics.correct(network.azimuth_of(outputs), azimuth_deg, params.tolerance_deg).sum())
+            correct += int(metrics.correct(network.azimuth_of(outputs), azimuth_deg, feed.params.tolerance_deg).sum())
             bar.update(len(samples))
-    return loss / count, 100 * correct / count
+    return loss / feed.validation_count, 100 * correct / feed.validation_count
 
 
 def _epochs_since_best(history):
     losses = [row["validation_loss"] for row in history]
     return len(losses) - 1 - int(np.argmin(losses)) if losses else 0
-
-
-def _fingerprint(training, validation):
-    """Digest of which samples are on which side, to refuse resuming on others."""
-    sides = [[(b.shard.path.name, b.shard.params, b.first, b.last) for b in side] for side in (training, validation)]
-    return hashlib.sha256(json.dumps(sides, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _write_history(history, out):

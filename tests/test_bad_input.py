@@ -88,6 +88,17 @@ def test_folders_without_audio(folders, tmp_path, flag, name, says):
     assert one_sentence(refused.stderr)
 
 
+@pytest.mark.parametrize(("flags", "says"), [
+    (["--noise-field", "talker"], "two talkers"), (["--world"], "two talkers"),
+    (["--hrir", "no_such_set"], "no_such_set"), (["--hrir", ROOT / "README.md"], "README.md cannot be read as a SOFA"),
+])
+def test_scenes_that_these_files_cannot_give(folders, flags, says):
+    refused = spatialise(folders, *flags, status=2)
+    assert says in refused.stderr
+    assert one_sentence(refused.stderr)
+    assert not folders["--out"].exists()
+
+
 def test_noise_shorter_than_speech_and_odd_names_work(folders):
     shutil.rmtree(folders["--noise"])
     deep = folders["--noise"] / "sub folder é"
@@ -118,6 +129,24 @@ def test_stereo_is_mixed_down_with_a_notice(folders):
     ("SpatialiseTRAIN.py", ["--snr-db", 3, 3], "--snr-db"),
     ("SpatialiseTEST.py", ["--noise-field", "spherical"], "--noise-field"),
     ("SpatialiseTEST.py", ["--no-such-flag"], "--no-such-flag"),
+    ("SpatialiseTEST.py", ["--frames", 9], "--frames"),
+    ("SpatialiseTEST.py", ["--frames", 201], "--frames"),
+    ("SpatialiseTEST.py", ["--azimuth-deg", 91], "--azimuth-deg"),
+    ("SpatialiseTEST.py", ["--azimuth-deg", 5, 5], "--azimuth-deg"),
+    ("SpatialiseTEST.py", ["--hrir", "mit_kemar", "mit_kemar"], "--hrir"),
+    ("SpatialiseTEST.py", ["--left-right", "up"], "--left-right"),
+    ("SpatialiseTEST.py", ["--rt60-s", 1, 0.5], "--rt60-s"),
+    ("SpatialiseTEST.py", ["--rt60-s", 0, 0.5], "--rt60-s"),
+    ("SpatialiseTEST.py", ["--drr-db", 0, 5], "--rt60-s"),
+    ("SpatialiseTEST.py", ["--source-level-db", 0, 5], "--sensor-snr-db"),
+    ("SpatialiseTEST.py", ["--snr-db", 0, "--snr-range-db", 0, 5], "exclude each other"),
+    ("SpatialiseTEST.py", ["--mic-level-db", "nan"], "--mic-level-db"),
+    ("TrainingCNN.py", ["--world"], "--from-wavs"),
+    ("TrainingCNN.py", ["--samples", 5], "--from-wavs"),
+    ("TrainingCNN.py", ["--from-wavs", "--epochs", 5], "--samples"),
+    ("TrainingCNN.py", ["--from-wavs", "--data", "x"], "--data"),
+    ("TrainingCNN.py", ["--from-wavs", "--workers", 0], "--workers"),
+    ("TrainingCNN.py", ["--from-wavs", "--speech", "nowhere"], "nowhere"),
     ("TrainingCNN.py", ["--epochs", 0], "--epochs"),
     ("TrainingCNN.py", ["--batch-size", 0], "--batch-size"),
     ("TrainingCNN.py", ["--learning-rate", -1], "--learning-rate"),

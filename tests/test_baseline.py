@@ -9,7 +9,7 @@ import Testing
 from params import Params
 
 PARAMS = Params()
-HEAD = hrir.load("mit_kemar", PARAMS.sample_rate_hz)
+HEAD = hrir.load("mit_kemar", PARAMS.sample_rate_hz, PARAMS.azimuth_deg)
 
 
 def test_unit_vectors_have_length_one_and_no_seam():
@@ -24,10 +24,11 @@ def test_unit_vectors_have_length_one_and_no_seam():
 def test_noise_from_a_direction_is_found(gain):
     rng = np.random.default_rng(1)
     source = rng.standard_normal(PARAMS.excerpt_length).astype(np.float32)
-    heard_from = scene.response_spectrum(HEAD.response, PARAMS.excerpt_length, PARAMS.lead_in_samples)
-    speech = scene.at_ears(source, heard_from, PARAMS.lead_in_samples)
+    heard_from = scene.response_spectrum(HEAD.response, PARAMS.excerpt_length)
+    speech = scene.at_ears(source, heard_from, PARAMS.sample_length)
     field = scene.diffuse(rng.standard_normal((37, PARAMS.excerpt_length)).astype(np.float32), heard_from,
-                          PARAMS.lead_in_samples) / np.sqrt(37)
-    cues = next(scene.mixed_cues(speech, field, [gain], PARAMS))
-    found = baseline.localise(cues, Testing.template_cues("mit_kemar", PARAMS), PARAMS.azimuth_deg)
+                          HEAD.azimuth_deg, PARAMS.sample_length) / np.sqrt(37)
+    cues = np.empty((37, *PARAMS.sample_shape), np.float16)
+    scene.mixed_cues(scene.parts(speech, PARAMS), scene.parts(field, PARAMS), gain, PARAMS, cues)
+    found = baseline.localise(cues, Testing.template_cues(PARAMS), PARAMS.azimuth_deg)
     assert np.abs(found - np.array(PARAMS.azimuth_deg)).max() <= 5

@@ -1,5 +1,6 @@
 """Audio in, shards out and in again, the split, the stream."""
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,13 +20,15 @@ def tone(seconds, rate=RATE, hz=440):
 
 def fake_shard(folder, name, speech, count=37, starts=None, value=0.0, **changes):
     """A whole shard whose samples hold their own row number in one place."""
-    samples = np.full((count, *PARAMS.sample_shape), value, np.float16)
+    params = replace(PARAMS, frames=changes.get("frames", PARAMS.frames))
+    samples = np.full((count, *params.sample_shape), value, np.float16)
     samples[:, 0, :, 1] = np.arange(count)[:, np.newaxis]  # the same in every frame: frames are shuffled
     arrays = {"labels": np.arange(count, dtype=np.float32), "snr_db": np.zeros(count, np.float32),
-              "noise_field": np.full(count, "diotic"), "speech": speech, "noise": "n.wav",
+              "noise_field": np.full(count, "diotic"), "hrir": np.full(count, "mit_kemar"),
+              "room_rt60_s": np.full(count, np.nan, np.float32), "speech": speech, "noise": "n.wav",
               "excerpt_start_s": np.zeros(count, np.float32) if starts is None else np.asarray(starts, np.float32),
               "params": json.dumps(PARAMS.scenes | {"speech_sha256": speech, "noise_sha256": "n"} | changes)}
-    dataset.write_shard(folder / name, [samples], arrays, PARAMS)
+    dataset.write_shard(folder / name, count, [samples], lambda: arrays, params)
     return dataset.open_shard(folder / name)
 
 
@@ -65,10 +68,12 @@ def test_a_recorder_that_left_the_length_open_is_read(write):
 
 def test_cache_keeps_within_its_bytes(write):
     files = [dataset.Audio(write(f"{i}.wav", tone(2)), f"{i}", "", 1) for i in range(4)]
-    cache = dataset.AudioCache(PARAMS, most_bytes=2 * 2 * RATE * 4)
+    cache = dataset.AudioCache(PARAMS, most_bytes=5 * RATE * 4)
     for audio in files * 2:
-        assert len(cache.read(audio)) == 2 * RATE
-        assert sum(signal.nbytes for signal in cache.signals.values()) <= cache.most_bytes
+        assert len(cache.speech(audio).samples) == 2 * RATE
+        assert sum(clip.samples.nbytes + clip.starts.nbytes for clip in cache._clips.values()) <= cache.most_bytes
+    assert cache.speech(files[-1]) is cache.speech(files[-1])
+    assert cache.noise(files[-1]) is not cache.speech(files[-1])  # noise goes round, so it may begin anywhere
 
 
 def test_shards_open_with_plain_numpy(shards):
@@ -128,13 +133,27 @@ def test_damaged_samples_are_found(tmp_path, bits):
         dataset.read_samples(shard, 0, 37, out)
 
 
-@pytest.mark.parametrize("change", [{"stft_hop_samples": 160}, {"sample_rate_hz": 44_100}, {"hrir_set": "other"}])
+@pytest.mark.parametrize("change", [{"stft_hop_samples": 160}, {"sample_rate_hz": 44_100}])
 def test_other_parameters_are_refused_with_the_difference(tmp_path, change):
     fake_shard(tmp_path, "a.npz", "s")
     fake_shard(tmp_path, "b.npz", "s", **change)
     (key, value), = change.items()
     with pytest.raises(BadInput, match=rf"b\.npz.*{key} {value}, wanted"):
         dataset.open_shards(tmp_path, PARAMS, "X.py")
+
+
+def test_samples_of_different_durations_are_refused(tmp_path):
+    fake_shard(tmp_path, "a.npz", "s")
+    fake_shard(tmp_path, "b.npz", "s", frames=60)
+    with pytest.raises(BadInput, match=r"b\.npz.*frames 60, wanted 50"):
+        dataset.open_shards(tmp_path, PARAMS, "X.py")
+
+
+def test_longer_samples_take_no_more_memory(tmp_path):
+    feeds = [dataset.ShardFeed([fake_shard(tmp_path, f"{frames}_{s}.npz", s, frames=frames) for s in "ab"], PARAMS)
+             for frames in (50, 200)]
+    assert [feed.params.frames for feed in feeds] == [50, 200]
+    assert feeds[1]._blocks_mixed * 200 <= feeds[0]._blocks_mixed * 50
 
 
 @pytest.mark.parametrize("files", [2, 3, 4, 10])

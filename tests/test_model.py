@@ -51,6 +51,37 @@ def test_reading_out_keeps_to_the_highest_peak():
     assert model.read_out(mixed, PARAMS)[0] == pytest.approx(-40, abs=0.2)
 
 
+@pytest.mark.parametrize(("frames", "starts"), [(50, [0]), (51, [0, 1]), (75, [0, 25]), (100, [0, 25, 50]),
+                                                (200, [0, 25, 50, 75, 100, 125, 150])])
+def test_windows_cover_every_frame(frames, starts):
+    chosen = model.windows(frames)
+    assert chosen[:, 0].tolist() == starts
+    assert set(chosen.ravel().tolist()) == set(range(frames))
+    assert np.all(np.diff(chosen, axis=1) == 1)
+
+
+def test_a_short_sample_is_repeated():
+    assert model.windows(20).tolist() == [[*range(20), *range(20), *range(10)]]
+
+
+def test_a_long_answer_is_the_mean_score_of_its_windows(network):
+    long = np.random.default_rng(5).normal(0, 1, (3, 321, 100, 2)).astype(np.float16)
+    log = [np.log(network.outputs(np.ascontiguousarray(long[:, :, at:at + 50]))) for at in (0, 25, 50)]
+    mean = np.exp(np.mean(log, axis=0))
+    np.testing.assert_allclose(network.outputs(long), mean / mean.sum(axis=1, keepdims=True), rtol=1e-3, atol=1e-6)
+    short = long[:, :, :25]
+    np.testing.assert_allclose(network.outputs(np.ascontiguousarray(short)),
+                               network.outputs(np.concatenate((short, short), axis=2)), rtol=1e-4)
+
+
+def test_other_durations_train_the_same_weights():
+    for frames in (10, 60):
+        network = model.Network(replace(PARAMS, frames=frames))
+        assert network.keras_model.count_params() == model.Network(PARAMS).keras_model.count_params()
+        batch = np.zeros((4, 321, frames, 2), np.float16)
+        assert np.isfinite(float(network.train(batch, np.zeros(4), 1e-3)))
+
+
 def test_reading_out_mirrors():
     distribution = np.random.default_rng(0).dirichlet(np.ones(37), 200)
     np.testing.assert_allclose(model.read_out(distribution[:, ::-1], PARAMS), -model.read_out(distribution, PARAMS),
@@ -111,7 +142,7 @@ def test_foreign_and_torn_models_are_refused_by_name(network, tmp_path, damage):
     elif damage == "foreign":
         model.keras.Sequential([model.keras.Input((3,)), model.keras.layers.Dense(1)]).save(path)
     else:
-        change = {"other features": {"frames": 100}, "other layers": {"loss": "mse"}}[damage]
+        change = {"other features": {"stft_hop_samples": 160}, "other layers": {"loss": "mse"}}[damage]
         with zipfile.ZipFile(path) as good, zipfile.ZipFile(tmp_path / "new", "w") as changed:
             for name in good.namelist():
                 content = good.read(name)
@@ -133,24 +164,28 @@ def test_learning_rate_rises_and_falls():
 
 
 def test_epochs_follow_the_number_of_samples():
-    assert training.epochs_for(10, PARAMS) == 500
-    assert training.epochs_for(10 ** 9, PARAMS) == 2
-    assert training.epochs_for(60_000, PARAMS) == 5
+    assert dataset.epochs_for(10, PARAMS) == 500
+    assert dataset.epochs_for(10 ** 9, PARAMS) == 2
+    assert dataset.epochs_for(60_000, PARAMS) == 5
 
 
 @pytest.fixture(scope="module")
-def blocks(shards):
-    opened = dataset.open_shards(shards, PARAMS, "X.py")
-    return dataset.split(opened[::2], PARAMS)  # one noise is enough here
+def opened(shards):
+    return dataset.open_shards(shards, PARAMS, "X.py")[::2]  # one noise is enough here
+
+
+@pytest.fixture(scope="module")
+def feed(opened):
+    return dataset.ShardFeed(opened, PARAMS)
 
 
 def weights(path):
     return model.Network.load(path).keras_model.get_weights()
 
 
-def test_a_resumed_run_ends_as_an_undisturbed_one(blocks, tmp_path):
+def test_a_resumed_run_ends_as_an_undisturbed_one(feed, tmp_path):
     whole, cut = console.folder_for_output(tmp_path / "whole"), console.folder_for_output(tmp_path / "cut")
-    training.fit(*blocks, PARAMS, 3, whole, resume=False)
+    training.fit(feed, 3, whole, resume=False)
 
     saves = []
     real_save = model.Network.save
@@ -164,8 +199,8 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(blocks, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model.Network, "save", killed_in_epoch_2)
         with pytest.raises(KeyboardInterrupt):
-            training.fit(*blocks, PARAMS, 3, cut, resume=False)
-    history = training.fit(*blocks, PARAMS, 3, cut, resume=True)
+            training.fit(feed, 3, cut, resume=False)
+    history = training.fit(feed, 3, cut, resume=True)
 
     for name in ("last.keras", "best.keras"):
         for one, two in zip(weights(whole / name), weights(cut / name), strict=True):
@@ -175,26 +210,26 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(blocks, tmp_path):
     assert [row["epoch"] for row in history] == [1, 2, 3]
 
 
-def test_another_seed_gives_another_network(blocks, tmp_path):
+def test_another_seed_gives_another_network(opened, tmp_path):
     out = [console.folder_for_output(tmp_path / str(seed)) for seed in (1, 2)]
     for seed, folder in zip((1, 2), out):
-        training.fit(*blocks, replace(PARAMS, seed=seed), 1, folder, resume=False)
+        training.fit(dataset.ShardFeed(opened, replace(PARAMS, seed=seed)), 1, folder, resume=False)
     assert not np.array_equal(weights(out[0] / "last.keras")[0], weights(out[1] / "last.keras")[0])
     with pytest.raises(BadInput, match="seed 2, wanted 1"):
-        training.fit(*blocks, replace(PARAMS, seed=1), 2, out[1], resume=True)
+        training.fit(dataset.ShardFeed(opened, replace(PARAMS, seed=1)), 2, out[1], resume=True)
 
 
-def test_training_stops_early_and_keeps_the_best(blocks, tmp_path, monkeypatch):
+def test_training_stops_early_and_keeps_the_best(feed, tmp_path, monkeypatch):
     losses = iter([3.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0])
     monkeypatch.setattr(training, "_train_epoch", lambda *_: 1.0)
     monkeypatch.setattr(training, "evaluate", lambda *_: (next(losses), 50.0))
-    history = training.fit(*blocks, PARAMS, 20, tmp_path, resume=False)
+    history = training.fit(feed, 20, tmp_path, resume=False)
     assert len(history) == 2 + PARAMS.patience_min
-    assert training.fit(*blocks, PARAMS, 20, tmp_path, resume=True) == history  # patience outlives the process
+    assert training.fit(feed, 20, tmp_path, resume=True) == history  # patience outlives the process
 
 
-def test_a_loss_that_explodes_is_reported(blocks, tmp_path, monkeypatch):
+def test_a_loss_that_explodes_is_reported(feed, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "_train_epoch", lambda *_: float("nan"))
     with pytest.raises(BadInput, match="--learning-rate"):
-        training.fit(*blocks, PARAMS, 2, tmp_path, resume=False)
+        training.fit(feed, 2, tmp_path, resume=False)
     assert not (tmp_path / "last.keras").exists()

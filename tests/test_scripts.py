@@ -2,13 +2,16 @@
 import csv
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import numpy as np
 import pytest
+import sofar
 import soundfile as sf
 import soxr
 from conftest import ROOT, run_script
@@ -78,9 +81,9 @@ def test_a_shard_is_what_its_params_say(folders, tmp_path):
         speech = soxr.resample(speech, rate, 16_000)
         start = round(float(shard["excerpt_start_s"][0]) * 16_000)
         excerpt = speech[start:start + PARAMS.excerpt_length].astype(np.float32)
-        head = hrir.load("mit_kemar", 16_000)
-        heard_from = scene.response_spectrum(head.response, PARAMS.excerpt_length, PARAMS.lead_in_samples)
-        clean = features.stft(scene.at_ears(excerpt, heard_from, PARAMS.lead_in_samples)[22], PARAMS)
+        head = hrir.load("mit_kemar", 16_000, PARAMS.azimuth_deg)
+        heard_from = scene.response_spectrum(head.response[22], PARAMS.excerpt_length)
+        clean = features.stft(scene.at_ears(excerpt, heard_from, PARAMS.sample_length), PARAMS)
         cues = features.interaural_cues(clean[0], clean[1], PARAMS.power_floor)
         strong = np.abs(clean).min(axis=0) > 0.1 * np.abs(clean).max()
         assert strong.sum() > 20
@@ -240,3 +243,132 @@ def test_one_wav_in_each_folder_is_enough(wavs, tmp_path):
     results = tmp_path / "results"
     run_script("Testing.py", "--data", tmp_path / "test", "--models", tmp_path / "models", "--out", results)
     assert (results / "results.json").exists()
+
+
+def room_file(path):
+    """A SOFA file of a reverberant room that counts its azimuths clockwise."""
+    measured = hrir.read("mit_kemar")
+    rng = np.random.default_rng(0)
+    response = rng.standard_normal((37, 2, 22_050)) * 10 ** (-3 * np.arange(22_050) / 44_100 / 0.3) * 0.02
+    response[..., :512] = measured.response
+    sofa = sofar.Sofa("SimpleFreeFieldHRIR")
+    sofa.Data_IR, sofa.Data_SamplingRate = response, 44_100
+    sofa.SourcePosition = np.stack([measured.azimuth_deg % 360, np.zeros(37), np.ones(37)], axis=1)
+    sofar.write_sofa(str(path), sofa)
+    return path
+
+
+def test_heads_rooms_durations_and_azimuths_from_file_to_score(folders, shards, tmp_path):
+    flags = [*folders, "--hrir", "mit_kemar", room_file(tmp_path / "my room.sofa"), "--azimuth-deg", -47.5, 0, 12,
+             "--frames", 70, "--excerpts", 6, "--snr-db", 20]
+    said = run_script("SpatialiseTEST.py", *flags, "--out", tmp_path / "test").stdout
+    assert "my room: 37 directions from -90 to 90 degrees, 44100 Hz, 22050 taps, RT60 0.3" in said
+    assert "azimuths mirrored" in said
+    assert "mit_kemar: 37 directions" in said
+    assert "nothing to do" in run_script("SpatialiseTEST.py", *flags, "--out", tmp_path / "test").stdout
+    for shard in load(tmp_path / "test"):
+        assert shard["samples"].shape == (18, 321, 70, 2)
+        assert sorted(set(shard["labels"].tolist())) == [-47.5, 0, 12]
+        made_with = json.loads(str(shard["params"]))
+        assert made_with["frames"] == 70
+        assert made_with["hrir_set"] == ["mit_kemar", "my room"]
+        assert len(made_with["hrir_sha256"]) == 2
+        assert "RT60 0.3" in made_with["hrir_found"][1]
+        in_room = shard["hrir"] == "my room"
+        assert np.array_equal(np.isnan(shard["room_rt60_s"]), ~in_room)
+        ild = np.median(shard["samples"][:, 80:200, :, 1].astype(float), axis=(1, 2))
+        assert np.all(ild[shard["labels"] == -47.5] < -1)
+    heads = np.concatenate([shard["hrir"] for shard in load(tmp_path / "test")])
+    assert set(heads.tolist()) == {"mit_kemar", "my room"}
+
+    run_script("TrainingCNN.py", "--data", shards, "--out", tmp_path / "models", "--epochs", 1)
+    scored = run_script("Testing.py", "--data", tmp_path / "test", "--models", tmp_path / "models", "--out",
+                        tmp_path / "results")
+    assert "best.keras was trained on samples of 50 frames and is scored on 70" in scored.stderr
+    figures = json.loads((tmp_path / "results" / "results.json").read_text())
+    assert set(figures["best"]["by_hrir"]) == {"mit_kemar", "my room"}
+    assert set(figures["best"]["by_azimuth_deg"]) == {"-47.5", "0", "12"}
+    assert figures["baseline"]["by_hrir"]["mit_kemar"]["within_5_deg_percent"] > 80
+    rows = list(csv.DictReader((tmp_path / "results" / "predictions.csv").read_text().splitlines()))
+    assert {row["room_rt60_s"] == "" for row in rows if row["hrir"] == "mit_kemar"} == {True}
+
+    refused = run_script("SpatialiseTEST.py", *flags[:-1], "0", "--out", tmp_path / "test", status=2).stderr
+    assert "snr_db [20], wanted [0]" in refused
+
+
+def test_the_world_and_its_parts(folders, tmp_path):
+    run_script("SpatialiseTRAIN.py", *folders, "--out", tmp_path / "world", "--world", "--excerpts", 3, "--rt60-s", 0.2,
+               0.4, "--listen", tmp_path / "listen")
+    shards = load(tmp_path / "world")
+    assert len(list((tmp_path / "listen").glob("*.wav"))) == 37
+    snrs = np.concatenate([np.unique(shard["snr_db"]) for shard in shards])
+    assert len(snrs) == 12
+    assert snrs.min() >= -6
+    assert snrs.max() <= 30
+    for shard in shards:
+        assert shard["samples"].shape == (3 * 37, 321, 50, 2)
+        assert np.isfinite(shard["samples"]).all()
+        assert 0.2 <= shard["room_rt60_s"].min() <= shard["room_rt60_s"].max() <= 0.4
+        made_with = json.loads(str(shard["params"]))
+        assert made_with["rt60_s"] == [0.2, 0.4]
+        assert made_with["head_size"] == [0.87, 1.15]
+        assert "talkers_sha256" in made_with
+    run_script("SpatialiseTRAIN.py", *folders, "--out", tmp_path / "again", "--world", "--excerpts", 3, "--rt60-s", 0.2,
+               0.4, "--jobs", 1)
+    assert digests(tmp_path / "world") == digests(tmp_path / "again")
+    assert "rt60_s [0.2, 0.4], wanted [0.1, 1.0]" in run_script(
+        "SpatialiseTRAIN.py", *folders, "--out", tmp_path / "world", "--world", "--excerpts", 3, status=2).stderr
+
+
+def test_training_straight_from_wavs(wavs, tmp_path):
+    flags = ["--from-wavs", "--speech", wavs("SpeechTRAIN", 4), "--noise", wavs("NoiseTRAIN", 2), "--samples", 2000,
+             "--frames", 50, "--snr-range-db", 0, 30, "--out", tmp_path / "models"]
+    said = run_script("TrainingCNN.py", *flags)
+    assert said.stderr == ""
+    assert "fresh mixtures of 4 speech x 2 noise files, 1 epochs" in said.stdout
+    assert "mit_kemar: 37 directions" in said.stdout
+    assert not list(tmp_path.glob("**/*.npz"))
+    again = run_script("TrainingCNN.py", *flags, "--resume", "--workers", 1)
+    assert "epoch " not in again.stdout.split("loss: distribution.")[1].split("best.keras")[0]
+    with zipfile.ZipFile(tmp_path / "models" / "last.keras") as archive:
+        assert json.loads(archive.read("binsl.json"))["scenes"]["snr_range_db"] == [0, 30]
+    assert "cannot be resumed" in run_script("TrainingCNN.py", *flags, "--resume", "--world", status=2).stderr
+
+
+@pytest.mark.parametrize("ending", ["Ctrl-C", "killed"])
+def test_training_from_wavs_leaves_no_worker_behind(wavs, tmp_path, ending):
+    flags = ["--from-wavs", "--speech", wavs("SpeechTRAIN", 3), "--noise", wavs("NoiseTRAIN", 1), "--out",
+             tmp_path / "models"]
+    with subprocess.Popen([sys.executable, str(ROOT / "TrainingCNN.py"), *map(str, flags)], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=hear_ctrl_c,
+                          start_new_session=True) as running:
+        for line in running.stdout:
+            if "fresh mixtures" in line:
+                break
+        time.sleep(6)  # in the first epoch
+        if ending == "killed":
+            running.kill()
+        else:
+            os.killpg(running.pid, signal.SIGINT)  # a terminal sends it to the workers too
+        deadline = time.monotonic() + 20
+        while processes_of(running.pid) and time.monotonic() < deadline:
+            running.poll()
+            time.sleep(0.2)
+        left = processes_of(running.pid)
+        if left:
+            os.killpg(running.pid, signal.SIGKILL)
+        _, said = running.communicate(timeout=60)
+    assert not left
+    if ending == "Ctrl-C":
+        assert running.returncode == 130
+        assert said == "TrainingCNN.py: interrupted; what was finished is kept and nothing is half written.\n"
+    assert not list((tmp_path / "models").glob("*.partial"))
+
+
+def processes_of(group):
+    """Whether any process of a group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,174 @@
+"""Training straight from wavs: worker processes mix afresh for every batch, write nothing and never repeat a mixture.
+
+    with fresh.WavFeed(speech, noise, heads, params, scenes, samples=300_000, workers=2) as feed:
+        training.fit(feed, feed.epochs, out, resume=False)
+
+The mixtures are those of mixing.py, as in shards. They are made in lots: a few places with an excerpt of speech each,
+heard from every azimuth in a few noises. A lot follows from the seed and its number alone, so a run repeats exactly
+with any number of workers and a resumed one goes on as if nothing had happened.
+"""
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+
+import dataset
+import mixing
+from console import BadInput, notice
+
+PLACES, NOISES = 8, 4   # of a lot: the transforms of a place serve 4 noises; 1,184 samples at 37 azimuths, 76 MB
+LOTS_PER_EPOCH = 32     # between validations and checkpoints: 37,888 samples
+VALIDATION_LOTS = 4
+TRAINING, VALIDATION = 0, 1
+
+
+class WavFeed:
+    """Training and validation batches mixed from audio files, for `training.fit`; close it, or use it with `with`.
+
+    A quarter of the speech files is kept for validation, by the same rule as for shards; of a single file its last
+    quarter. Another talker who interferes comes from the same side, unless that has only one.
+    """
+
+    def __init__(self, speech, noise, heads, params, scenes, samples, workers):
+        """Start the workers.
+
+        Parameters
+        ----------
+        speech, noise : lists of dataset.Audio
+        heads : list of hrir.Hrirs at mixing.directions_deg(params)
+        params : Params
+        scenes : dict, what every sample is made with, to be stored with the model
+        samples : int, how many to train on in all; `epochs` follows
+        workers : int
+
+        Raises
+        ------
+        BadInput : a single speech file that is too short to keep some for validation
+
+        """
+        self.params, self.scenes, self._workers = params, scenes, workers
+        sides, border = _sides(speech, params)
+        places = max(2, PLACES * 50 // max(50, params.frames))  # the same memory if samples are longer
+        lot = places * NOISES * len(params.azimuth_deg)
+        self._lots = min(LOTS_PER_EPOCH, -(-samples // lot))
+        self.training_count, self.validation_count = self._lots * lot, VALIDATION_LOTS * lot
+        self.epochs = max(1, round(samples / self.training_count))
+        self.title = f"fresh mixtures of {len(speech)} speech x {len(noise)} noise files"
+        self.fingerprint = dataset.fingerprint([
+            scenes, [a.sha256 for a in speech], [a.sha256 for a in noise], places, NOISES, self._lots])
+        self._pool = ProcessPoolExecutor(
+            workers, multiprocessing.get_context("spawn"),  # a fork would copy TensorFlow's threads half alive
+            _begin_worker, (sides, border, noise, heads, params, places))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """End the workers as soon as they have made the lot in hand, a second or two."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def training(self, epoch):
+        """Shuffled batches of one epoch, which follow from the seed and the epoch."""
+        return self._batches(TRAINING, epoch, self._lots, self.params.batch_size)
+
+    def validation(self, batch_size):
+        """Batches of the validation samples, always the same."""
+        return self._batches(VALIDATION, 0, VALIDATION_LOTS, batch_size)
+
+    def _batches(self, side, epoch, lots, batch_size):
+        samples, labels = None, None
+        for new_samples, new_labels in self._in_order([(side, epoch, number) for number in range(lots)]):
+            samples = new_samples if samples is None else np.concatenate((samples, new_samples))
+            labels = new_labels if labels is None else np.concatenate((labels, new_labels))
+            whole = len(labels) - len(labels) % batch_size
+            for at in range(0, whole, batch_size):
+                yield samples[at:at + batch_size], labels[at:at + batch_size]
+            samples, labels = samples[whole:].copy(), labels[whole:]
+        if len(labels):
+            yield samples, labels
+
+    def _in_order(self, lots):
+        """Results of the lots in their order, one more than there are workers being made or waiting."""
+        waiting, made = deque(lots), deque()
+        while waiting or made:
+            while waiting and len(made) <= self._workers:
+                made.append(self._pool.submit(_make_lot, *waiting.popleft()))
+            yield made.popleft().result()
+
+
+def _sides(speech, params):
+    """Training and validation files, and for a single file the sample where validation begins (else None)."""
+    if len({audio.sha256 for audio in speech}) > 1:
+        kept = dataset.kept_for_validation([audio.sha256 for audio in speech], params)
+        return [[a for a in speech if a.sha256 not in kept], [a for a in speech if a.sha256 in kept]], None
+    starts = dataset.AudioCache(params).speech(speech[0]).starts
+    border = int(starts[-max(1, round(params.validation_share * len(starts)))])
+    if starts[0] + params.excerpt_length > border:
+        raise BadInput(f"{speech[0].path} is the only speech file and too short to keep some for validation; add a "
+                       "second one.")
+    notice(f"Only one speech file ({speech[0].name}): validation keeps what is said after "
+           f"{border / params.sample_rate_hz:.1f} s of it.")
+    return [speech, speech], border
+
+
+# ------------------------------------------------------------------------------------------------------- in the workers
+
+_worker = {}  # what a worker process holds: set once by _begin_worker
+
+
+def _begin_worker(sides, border, noise, heads, params, places):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer
+    # A killed parent cannot end its workers, and they would wait for ever.
+    threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
+    _worker.update(sides=sides, border=border, noise=noise, places=places, audio=dataset.AudioCache(params),
+                   mixer=mixing.Mixer(params, heads))
+
+
+def _end_with(parent):
+    parent.join()
+    os._exit(1)
+
+
+def _clip(side, rng, other_than=None):
+    """Draw a speech file of a side and return it with its clip, of a single file the part that belongs to the side."""
+    files = _worker["sides"][side]
+    if other_than is not None:
+        files = [a for a in files if a.sha256 != other_than.sha256] or \
+            [a for a in _worker["sides"][1 - side] if a.sha256 != other_than.sha256]
+    audio = files[rng.integers(len(files))]
+    clip, border = _worker["audio"].speech(audio), _worker["border"]
+    if border is not None:
+        length = _worker["mixer"].params.excerpt_length
+        clip = clip._replace(starts=clip.starts[clip.starts >= border if side == VALIDATION
+                                                else clip.starts + length <= border])
+    return audio, clip
+
+
+def _make_lot(side, epoch, number):
+    """Mix one lot: samples (n, bin, frame, 2) float16 and labels (n,) float32, shuffled."""
+    mixer, noise_files = _worker["mixer"], _worker["noise"]
+    params, azimuths = mixer.params, len(mixer.params.azimuth_deg)
+    rng = np.random.default_rng([params.seed, side, epoch, number])
+    samples = np.empty((_worker["places"] * NOISES * azimuths, *params.sample_shape), np.float16)
+    order, at = rng.permutation(len(samples)), 0
+    cues = np.empty((azimuths, *params.sample_shape), np.float16)
+    for _ in range(_worker["places"]):
+        talker, clip = _clip(side, rng)
+        speech = mixer.speech(rng, clip)
+        for _ in range(NOISES):
+            masker = _worker["audio"].noise(noise_files[rng.integers(len(noise_files))])
+            noise = mixer.noise(rng, speech.place, masker, lambda rng, heard=talker: _clip(side, rng, heard)[1])
+            snrs_db = mixer.snrs_db(rng)
+            mixer.cues(speech, noise, snrs_db[rng.integers(len(snrs_db))], cues)
+            samples[order[at:at + azimuths]] = cues
+            at += azimuths
+    labels = np.empty(len(samples), np.float32)
+    labels[order] = np.tile(np.asarray(params.azimuth_deg, np.float32), len(samples) // azimuths)
+    return samples, labels

@@ -1,0 +1,248 @@
+"""Mixtures: draws scenes as Params asks for them, and puts speech and noise at the ears. Arrays in, arrays out.
+
+    mixer = mixing.Mixer(params, heads)
+    speech = mixer.speech(rng, clip)                       # a place, an excerpt, heard from every azimuth
+    noise = mixer.noise(rng, speech.place, noise_clip)     # a noise field at the same place
+    mixer.cues(speech, noise, snr_db=0, out=samples)       # (azimuth, bin, frame, 2)
+
+Both the Spatialise scripts and training straight from wavs make their samples here. A mixture depends on its random
+generator and its clips alone; whatever is switched off draws nothing.
+"""
+from typing import NamedTuple
+
+import numpy as np
+from scipy.fft import irfft
+from scipy.signal import fftconvolve
+
+import hrir
+import rooms
+import scene
+
+MAIN_IN_MIXED = "diffuse"  # noise field "mixed" is this one and another
+
+
+class Place(NamedTuple):
+    """A head in its surroundings, through its microphones, as spectra for excerpts of reach + sample_length.
+
+    `heard_from` (direction, 2, bin); `tail` (2, bin of the longer excerpts with `tail_reach`) is a simulated room's
+    late part, the same for all directions; `microphones` (2, bin) is all that diotic noise passes; `colour` (tap,)
+    filters the speech. The last three are None where there is no such thing.
+    """
+
+    hrir: str
+    rt60_s: float
+    reach: int
+    heard_from: np.ndarray
+    tail_reach: int = 0
+    tail: np.ndarray = None
+    microphones: np.ndarray = None
+    colour: np.ndarray = None
+
+
+class Speech(NamedTuple):
+    """Speech from every azimuth with the microphones' own noise, `parts` of (azimuth, 2, n); `front` (2, n) clean."""
+
+    place: Place
+    start: int
+    signals: np.ndarray
+    front: np.ndarray
+    parts: tuple
+
+
+class Noise(NamedTuple):
+    """A noise field at the ears: (2, n), its `parts`, and its name."""
+
+    field: str
+    signals: np.ndarray
+    parts: tuple
+
+
+def directions_deg(params):
+    """Return the directions that the heads must give: those of the source, of noise, and the front; ascending."""
+    return np.unique(np.array([*params.azimuth_deg, *params.circle_deg, 0], np.float64))
+
+
+class Mixer:
+    """Draws and computes; safe to use from several threads. `heads` were loaded at `directions_deg(params)`."""
+
+    def __init__(self, params, heads):
+        self.params, self.heads = params, heads
+        self.directions_deg = directions_deg(params)
+        self._targets = np.searchsorted(self.directions_deg, params.azimuth_deg)
+        self._circle = np.searchsorted(self.directions_deg, params.circle_deg)
+        front = hrir.front(self.directions_deg)
+        self._front = int(np.flatnonzero(np.append(self._targets, front) == front)[0])  # among those that are computed
+        self._computed = self._targets if self._front < len(self._targets) else np.append(self._targets, front)
+        self._as_measured = [self._place(head.name, head.rt60_s, head.response) for head in heads]
+
+    # ------------------------------------------------------------------------------------------------ places
+
+    def place(self, rng):
+        """Draw a head, and what Params asks for of its size, spectra, room, microphones and source."""
+        p = self.params
+        which = int(rng.integers(len(self.heads))) if len(self.heads) > 1 else 0
+        if not (p.head_size or p.head_colour_db or p.rt60_s or p.mic_level_db or p.mic_colour_db or p.source_colour_db):
+            return self._as_measured[which]
+        head = self.heads[which]
+        response, rt60_s, tail, microphones, colour = head.response, head.rt60_s, None, None, None
+        if np.isnan(head.rt60_s):  # a measured room neither grows with the head nor stands in another room
+            if p.head_size:
+                size = rng.uniform(*p.head_size)
+                response = hrir.resized(head, size, p.sample_rate_hz, p.hrir_padding_samples)
+            if p.head_colour_db:
+                response = recoloured(rng, response, self.directions_deg, p.head_colour_db)
+            if p.rt60_s:
+                room = rooms.draw(rng, p.rt60_s, p.drr_db)
+                response, tail = rooms.responses(room, response, self.directions_deg, p.sample_rate_hz, rng)
+                rt60_s = room.rt60_s
+        if p.mic_level_db or p.mic_colour_db:
+            microphones = scene.minimum_phase(scene.random_curve(rng, p.mic_colour_db, (2,)))
+            level_db = rng.uniform(-p.mic_level_db, p.mic_level_db) * np.array([[-0.5], [0.5]])
+            microphones *= (10 ** (level_db / 20)).astype(np.float32)
+        if p.source_colour_db:
+            colour = scene.minimum_phase(scene.random_curve(rng, p.source_colour_db))
+        return self._place(head.name, rt60_s, response, tail, microphones, colour)
+
+    def _place(self, name, rt60_s, response, tail=None, microphones=None, colour=None):
+        """Transform what is given in taps, microphones (2, tap), for excerpts that hold all of it in full swing."""
+        length = self.params.sample_length
+        through = 0 if microphones is None else microphones.shape[-1]
+        size = scene.fft_size(length + max(self.params.lead_in_samples, response.shape[-1] + through))
+        place = Place(name, rt60_s, size - length, scene.response_spectrum(response, size), colour=colour)
+        if tail is not None:
+            tail_size = scene.fft_size(length + tail.shape[-1] + through)
+            place = place._replace(tail_reach=tail_size - length, tail=scene.response_spectrum(tail, tail_size))
+        if microphones is not None:
+            spectrum = scene.response_spectrum(microphones, size)
+            place = place._replace(heard_from=place.heard_from * spectrum, microphones=spectrum)
+            if tail is not None:
+                place = place._replace(tail=place.tail * scene.response_spectrum(microphones, tail_size))
+        return place
+
+    def _heard(self, place, signal, start, rows, colour=None, around=False):
+        """One source at a place from the directions of `rows`: (row, 2, n)."""
+        length = self.params.sample_length
+        reach = max(place.reach, place.tail_reach)
+        if colour is None:
+            excerpt = scene.cut(signal, start, reach, length, around)
+        else:
+            excerpt = fftconvolve(scene.cut(signal, start, reach + len(colour) - 1, length, around), colour, "valid")
+        heard_from = place.heard_from if len(rows) == len(place.heard_from) else place.heard_from[rows]
+        at_ears = scene.at_ears(excerpt[-(place.reach + length):], heard_from, length)
+        if place.tail is not None:
+            at_ears += scene.at_ears(excerpt[-(place.tail_reach + length):], place.tail, length)
+        return at_ears
+
+    # ------------------------------------------------------------------------------------------------ speech
+
+    def speech(self, rng, clip, part=0, parts=1):
+        """Draw an excerpt of the `part`-th of `parts` stretches of a clip, and a place to hear it from all azimuths."""
+        p = self.params
+        start = scene.draw_start(rng, clip.starts, part, parts)
+        place = self.place(rng)
+        begins = start + p.lead_in_samples
+        heard = self._heard(place, clip.samples, begins, self._computed, place.colour)
+        signals, front = heard[:len(self._targets)], heard[self._front]
+        if p.sensor_snr_db:
+            level_db = rng.uniform(*p.source_level_db) if p.source_level_db else 0.0
+            sensors = rng.standard_normal(front.shape, np.float32)
+            signals = signals + scene.noise_gain(front, sensors, rng.uniform(*p.sensor_snr_db) + level_db) * sensors
+        return Speech(place, start, signals, front, scene.parts(signals, p))
+
+    # ------------------------------------------------------------------------------------------------ noise
+
+    def noise(self, rng, place, clip, talker=None):
+        """Draw a noise field of Params at a place.
+
+        Parameters
+        ----------
+        rng : np.random.Generator
+        place : Place
+        clip : scene.Clip of a noise file
+        talker : callable, rng -> scene.Clip of another talker's speech; for the noise fields talker and mixed
+
+        Returns
+        -------
+        Noise
+
+        """
+        fields = self.params.noise_field
+        field = fields[rng.integers(len(fields))]
+        if field == "mixed":
+            one = self._field(rng, MAIN_IN_MIXED, place, clip, talker)
+            other = self._field(rng, ("directional", "talker", "diotic")[rng.integers(3)], place, clip, talker)
+            limit_db = self.params.mixed_level_db
+            signals = one + scene.noise_gain(one, other, rng.uniform(-limit_db, limit_db)) * other
+        else:
+            signals = self._field(rng, field, place, clip, talker)
+        return Noise(field, signals, scene.parts(signals, self.params))
+
+    def _field(self, rng, field, place, clip, talker):
+        if field == "diffuse":
+            starts = [scene.draw_start(rng, clip.starts) for _ in self._circle]
+            excerpts = np.stack([self._noise_excerpt(place, clip, start) for start in starts])
+            return scene.diffuse(excerpts, place.heard_from[self._circle], self.params.circle_deg,
+                                 self.params.sample_length)
+        if field == "diotic":
+            excerpt = self._noise_excerpt(place, clip, scene.draw_start(rng, clip.starts))
+            if place.microphones is None:
+                return np.stack([excerpt[-self.params.sample_length:]] * 2)
+            return scene.at_ears(excerpt, place.microphones, self.params.sample_length)
+        source = talker(rng) if field == "talker" else clip
+        row = self._circle[rng.integers(len(self._circle))]
+        start = scene.draw_start(rng, source.starts) + self.params.lead_in_samples
+        return self._heard(place, source.samples, start, [row], around=field == "directional")[0]
+
+    def _noise_excerpt(self, place, clip, start):
+        return scene.cut(clip.samples, start + self.params.lead_in_samples, place.reach, self.params.sample_length,
+                         around=True)
+
+    # ------------------------------------------------------------------------------------------------ together
+
+    def snrs_db(self, rng):
+        """Return the SNRs of one mixture: all of Params.snr_db, or one drawn from its range."""
+        if self.params.snr_range_db:
+            return [float(rng.uniform(*self.params.snr_range_db))]
+        return list(self.params.snr_db)
+
+    def cues(self, speech, noise, snr_db, out):
+        """Write the cues of speech in noise into `out`, float16 (azimuth, bin, frame, 2).
+
+        The SNR is that of the speech from the front, reverberation included, over the noise; both are averaged over the
+        two ears and the sample. The microphones' own noise is not counted.
+        """
+        gain = scene.noise_gain(speech.front, noise.signals, snr_db)
+        scene.mixed_cues(speech.parts, noise.parts, gain, self.params, out)
+
+    def ears(self, speech, noise, snr_db):
+        """Ear signals of speech in noise, to listen to: (azimuth, 2, n) float32."""
+        return speech.signals + np.float32(scene.noise_gain(speech.front, noise.signals, snr_db)) * noise.signals
+
+
+def recoloured(rng, response, azimuth_deg, spread_db):
+    """Responses of another head: smooth random spectral differences that change slowly with the direction.
+
+    Half of their variance is common to both ears, as the mean of two heads' pinnae differs, and half each ear's own.
+    Drawn for the left, the front and the right, and interpolated in between.
+
+    Parameters
+    ----------
+    rng : np.random.Generator
+    response : np.ndarray [shape=(azimuth, 2, tap)]
+    azimuth_deg : np.ndarray [shape=(azimuth,)], -90..90
+    spread_db : float, standard deviation at one ear
+
+    Returns
+    -------
+    np.ndarray [shape=(azimuth, 2, tap + FILTER_TAPS - 1)], float32
+
+    """
+    corners = scene.random_curve(rng, spread_db / np.sqrt(2), (3, 1)) + \
+        scene.random_curve(rng, spread_db / np.sqrt(2), (3, 2))                       # (corner, ear, bin)
+    side = np.clip(np.asarray(azimuth_deg) / 90, -1, 1)
+    weight = np.stack([np.maximum(-side, 0), 1 - np.abs(side), np.maximum(side, 0)])  # (corner, azimuth)
+    taps = response.shape[-1] + scene.FILTER_TAPS - 1
+    filters = scene.minimum_phase(np.einsum("ca,ceb->aeb", weight, corners))
+    size = scene.fft_size(taps)
+    product = scene.response_spectrum(response, size) * scene.response_spectrum(filters, size)
+    return irfft(product, size)[..., :taps].astype(np.float32)

@@ -1,0 +1,156 @@
+"""Simulated rooms: a head's anechoic responses -> its responses in a shoebox room. Arrays only.
+
+    room = rooms.draw(rng, rt60_s=(0.1, 1.0), drr_db=(-3, 15))
+    near, tail = rooms.responses(room, head.response, head.azimuth_deg, 16_000, rng)   # (37, 2, tap), (2, tap)
+
+The first reflections are image sources (Allen and Berkley 1979), each with the HRIR of its own direction; what follows
+is noise that decays with the reverberation time and has the coherence that a diffuse field has at this head's ears.
+Simpler than a room: walls absorb all frequencies alike, and the late part is the same for every azimuth (in a diffuse
+field it does not depend on it).
+"""
+from typing import NamedTuple
+
+import numpy as np
+from scipy.fft import irfft, next_fast_len, rfft
+
+SPEED_OF_SOUND_M_PER_S = 343.0
+MOST_REFLECTIONS = 2          # of an image source: 24 images
+EARLY_S = 0.025               # reflections carry the energy that decays in this time, the tail the rest;
+EARLY_SHARE = 1 / 20           # in rooms of short reverberation in this share of the RT60
+LATEST_IMAGE_S = 0.05
+WALL_DISTANCE_M = 0.4         # least, of head and source
+COHERENCE_BINS = 257          # a head's responses are short, so its coherence is smooth
+
+
+class Room(NamedTuple):
+    """A shoebox with a head in it that looks along `yaw_deg` (0 = +x), the source `distance_m` away."""
+
+    size_m: np.ndarray
+    listener_m: np.ndarray
+    yaw_deg: float
+    distance_m: float
+    rt60_s: float
+    drr_db: float
+
+
+def draw(rng, rt60_s, drr_db):
+    """Draw a room of 3 x 3 x 2.4 to 10 x 8 x 4 m; RT60 (evenly in its logarithm) and DRR from their ranges."""
+    size = rng.uniform((3.0, 3.0, 2.4), (10.0, 8.0, 4.0))
+    distance = rng.uniform(0.8, min(size[:2].min() / 2 - WALL_DISTANCE_M, 3.0))
+    margin = distance + WALL_DISTANCE_M - 1e-9
+    listener = np.array([*rng.uniform(margin, size[:2] - margin), rng.uniform(1.1, 1.8)])
+    return Room(size, listener, rng.uniform(0, 360), distance, float(np.exp(rng.uniform(*np.log(rt60_s)))),
+                float(rng.uniform(*drr_db)))
+
+
+def responses(room, response, azimuth_deg, sample_rate_hz, rng):
+    """Responses of a head in a room.
+
+    The direct sound is the head's own response, untouched; reflections and tail are scaled together so that with the
+    source in front (the row nearest to 0 degrees) the energy of both ears has the room's direct-to-reverberant ratio,
+    and shared between them so that the decay is that of the reverberation time.
+
+    Parameters
+    ----------
+    room : Room
+    response : np.ndarray [shape=(azimuth, 2, tap)], the head in the free field
+    azimuth_deg : np.ndarray [shape=(azimuth,)], ascending
+    sample_rate_hz : int
+    rng : np.random.Generator, for the tail
+
+    Returns
+    -------
+    near : np.ndarray [shape=(azimuth, 2, tap + latest reflection)], float32: direct sound and first reflections
+    tail : np.ndarray [shape=(2, n)], float32: what is added to each of them
+
+    """
+    azimuth_deg = np.asarray(azimuth_deg)
+    in_front = int(np.argmin(np.abs(azimuth_deg)))
+    reflections = _first_reflections(room, response, azimuth_deg, sample_rate_hz)
+    tail = _tail(room, response, azimuth_deg, sample_rate_hz, rng)
+    late_share = 10 ** (-6 * _early_s(room) / room.rt60_s)  # energy falls by 60 dB in an RT60
+    reflections *= np.float32(np.sqrt((1 - late_share) / np.square(reflections[in_front]).sum()))
+    tail *= np.sqrt(late_share / np.square(tail).sum())
+    both = np.zeros((2, max(tail.shape[-1], reflections.shape[-1])))
+    both[:, :tail.shape[-1]] = tail
+    both[:, :reflections.shape[-1]] += reflections[in_front]
+    reverberant = np.square(response[in_front], dtype=np.float64).sum() * 10 ** (-room.drr_db / 10)
+    scale = np.float32(np.sqrt(reverberant / np.square(both).sum()))
+    reflections *= scale
+    reflections[..., :response.shape[-1]] += response
+    return reflections, (scale * tail).astype(np.float32)
+
+
+def _early_s(room):
+    return min(EARLY_S, EARLY_SHARE * room.rt60_s)
+
+
+def _first_reflections(room, response, azimuth_deg, sample_rate_hz):
+    taps = response.shape[-1]
+    out = np.zeros((*response.shape[:2], taps + int(LATEST_IMAGE_S * sample_rate_hz) + 1), np.float32)
+    walls = room.size_m.prod() / (2 * (room.size_m[0] * room.size_m[1] + room.size_m[0] * room.size_m[2]
+                                       + room.size_m[1] * room.size_m[2]))  # volume / surface
+    wall_gain = np.exp(-0.161 * walls / room.rt60_s / 2)                    # Eyring 1930: ln(1 - a) = -0.161 V / (S T)
+    heading = np.deg2rad(room.yaw_deg - azimuth_deg)                        # azimuth grows clockwise
+    source = room.listener_m + room.distance_m * np.stack([np.cos(heading), np.sin(heading), 0 * heading], axis=-1)
+    right = np.array([np.sin(np.deg2rad(room.yaw_deg)), -np.cos(np.deg2rad(room.yaw_deg)), 0.0])
+
+    image, count = _images(source, room.size_m)                             # (azimuth, image, 3), (image,)
+    path = image - room.listener_m
+    metres = np.linalg.norm(path, axis=-1)
+    delay = np.rint((metres - room.distance_m) / SPEED_OF_SOUND_M_PER_S * sample_rate_hz).astype(int)
+    gain = (wall_gain ** count * room.distance_m / metres).astype(np.float32)
+    lateral_deg = np.rad2deg(np.arcsin(np.clip(path @ right / metres, -1, 1)))  # of the front half plane, as cues go
+    middles = (azimuth_deg[1:] + azimuth_deg[:-1]) / 2
+    row = np.searchsorted(middles, lateral_deg)
+    for target in range(len(azimuth_deg)):
+        for each in np.flatnonzero(delay[target] < out.shape[-1] - taps):
+            at = delay[target, each]
+            out[target, :, at:at + taps] += gain[target, each] * response[row[target, each]]
+    return out
+
+
+def _images(source, size_m):
+    """Mirror images of sources (azimuth, 3) by up to MOST_REFLECTIONS walls: (azimuth, image, 3) and their walls."""
+    span = range(-MOST_REFLECTIONS, MOST_REFLECTIONS + 1)
+    cells = np.array([(x, y, z) for x in span for y in span for z in span
+                      if 0 < abs(x) + abs(y) + abs(z) <= MOST_REFLECTIONS])
+    mirrored = np.where(cells % 2 == 0, 1, -1)                        # in an odd cell the room is its mirror image
+    origin = np.where(cells % 2 == 0, cells, cells + 1) * size_m
+    return source[:, np.newaxis] * mirrored + origin, np.abs(cells).sum(axis=1)
+
+
+def _tail(room, response, azimuth_deg, sample_rate_hz, rng):
+    """Noise of two ears (2, n) with a diffuse field's spectra and coherence at this head, decaying by 60 dB."""
+    begins = int(np.abs(response).max(axis=(0, 1)).argmax())          # with the direct sound
+    length = begins + int(room.rt60_s * sample_rate_hz)
+    size = next_fast_len(length, real=True)
+    left, right, cross = diffuse_field(response, azimuth_deg, size)
+    white = rng.standard_normal((2, 2, size // 2 + 1)).astype(np.float32)
+    one, other = white[0] + 1j * white[1]
+    # Cholesky factor of the spectral matrix: other is what of the right ear the left one does not hold
+    at_left = np.sqrt(left) * one
+    at_right = np.conj(cross) / np.sqrt(left) * one + np.sqrt(np.maximum(right - np.abs(cross) ** 2 / left, 0)) * other
+    noise = irfft(np.stack([at_left, at_right]), size)[:, :length]
+    seconds = (np.arange(length) - begins) / sample_rate_hz
+    rise = np.sin(np.pi / 2 * np.clip(seconds / _early_s(room), 0, 1))       # while the first reflections fade
+    return noise * rise * 10 ** (-3 * seconds / room.rt60_s)
+
+
+def diffuse_field(response, azimuth_deg, size):
+    """Power spectra and cross spectrum (left times conjugate right) of a diffuse field at a head: three (bin,) arrays.
+
+    Over the directions in front, those with a mirror image behind counted twice, each as wide as the grid makes it; at
+    the bins of an FFT of `size` samples.
+    """
+    width = np.gradient(np.asarray(azimuth_deg, np.float64)) if len(azimuth_deg) > 1 else np.ones(1)
+    weight = width * np.where(np.abs(azimuth_deg) > 89.9, 1, 2)
+    taps = 2 * (COHERENCE_BINS - 1)
+    folded = response[..., :taps]                                     # a room's late part is not the head's
+    spectra = rfft(folded, taps)
+    left, right, cross = (np.einsum("a,af->f", weight, product) for product in (
+        np.abs(spectra[:, 0]) ** 2, np.abs(spectra[:, 1]) ** 2, spectra[:, 0] * np.conj(spectra[:, 1])))
+    coarse, fine = np.linspace(0, 1, COHERENCE_BINS), np.linspace(0, 1, size // 2 + 1)
+    floor = 1e-9 * left.max()
+    return (np.interp(fine, coarse, left) + floor, np.interp(fine, coarse, right) + floor,
+            np.interp(fine, coarse, cross.real) + 1j * np.interp(fine, coarse, cross.imag))

@@ -1,0 +1,85 @@
+"""Simulated rooms have the reverberation time, the ratio and the coherence asked for."""
+import numpy as np
+import pytest
+from scipy.signal import coherence
+
+import hrir
+import rooms
+
+RATE = 16_000
+HEAD = hrir.load("mit_kemar", RATE, range(-90, 91, 5))
+
+
+def impulse_responses(room, seed=0):
+    near, tail = rooms.responses(room, HEAD.response, HEAD.azimuth_deg, RATE, np.random.default_rng(seed))
+    whole = np.zeros((37, 2, max(near.shape[-1], tail.shape[-1])))
+    whole[..., :near.shape[-1]] = near
+    whole[..., :tail.shape[-1]] += tail
+    return whole
+
+
+def without_direct(whole):
+    reverberation = whole.copy()
+    reverberation[..., :HEAD.response.shape[-1]] -= HEAD.response
+    return reverberation
+
+
+@pytest.mark.parametrize("rt60_s", [0.15, 0.3, 0.6, 1.0])
+@pytest.mark.parametrize("drr_db", [-3, 5, 15])
+def test_reverberation_time_and_ratio_are_those_asked_for(rt60_s, drr_db):
+    rng = np.random.default_rng(round(100 * rt60_s) + drr_db + 3)
+    room = rooms.draw(rng, (rt60_s, rt60_s), (drr_db, drr_db))
+    reverberation = without_direct(impulse_responses(room))[18]
+    ratio_db = 10 * np.log10(np.square(HEAD.response[18]).sum() / np.square(reverberation).sum())
+    assert ratio_db == pytest.approx(drr_db, abs=0.01)
+    assert hrir.reverberation_time_s(reverberation, RATE) == pytest.approx(rt60_s, rel=0.15)
+
+
+def test_draws_stay_in_their_ranges_and_rooms():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        room = rooms.draw(rng, (0.1, 1.0), (-3, 15))
+        assert 0.1 <= room.rt60_s <= 1.0
+        assert -3 <= room.drr_db <= 15
+        assert np.all(room.listener_m[:2] - room.distance_m > 0.3)
+        assert np.all(room.listener_m[:2] + room.distance_m < room.size_m[:2] - 0.3)
+        assert 0.5 < room.listener_m[2] < room.size_m[2]
+
+
+def test_image_sources_mirror_at_the_walls():
+    size, source = np.array([4.0, 5.0, 3.0]), np.array([[1.0, 2.0, 1.5]])
+    images, walls = rooms._images(source, size)
+    found = {tuple(np.round(image, 6)): count for image, count in zip(images[0], walls)}
+    assert len(found) == 24
+    for image, count in (((-1, 2, 1.5), 1), ((7, 2, 1.5), 1), ((1, -2, 1.5), 1), ((1, 8, 1.5), 1), ((1, 2, -1.5), 1),
+                         ((1, 2, 4.5), 1), ((-1, -2, 1.5), 2), ((9, 2, 1.5), 2), ((-7, 2, 1.5), 2)):
+        assert found[image] == count
+
+
+def test_the_direct_sound_is_the_heads_own_and_comes_first():
+    room = rooms.draw(np.random.default_rng(3), (0.4, 0.4), (3, 3))
+    whole = impulse_responses(room)
+    for row in (0, 18, 36):
+        first = max(hrir.onset(ear) for ear in HEAD.response[row]) + 10
+        direct = HEAD.response[row][:, :first]
+        assert np.abs(whole[row][:, :first] - direct).max() < 0.1 * np.abs(direct).max()
+
+
+def test_reflections_come_from_their_own_side():
+    size = np.array([8.0, 8.0, 3.0])
+    room = rooms.Room(size, np.array([4.0, 7.0, 1.5]), 0.0, 0.9, 0.5, 0.0)  # looks along +x: a wall near on the left
+    reflections = rooms._first_reflections(room, HEAD.response, HEAD.azimuth_deg, RATE)[18]
+    wall = slice(0, HEAD.response.shape[-1] + 80)  # within 5 ms: the left wall's alone
+    assert np.square(reflections[0, wall]).sum() > 2 * np.square(reflections[1, wall]).sum()
+
+
+def test_the_tail_has_the_heads_diffuse_coherence():
+    room = rooms.Room(np.array([8.0, 6.0, 3.0]), np.array([4.0, 3.0, 1.5]), 10.0, 1.5, 1.0, 0.0)
+    tails = [rooms.responses(room, HEAD.response, HEAD.azimuth_deg, RATE, np.random.default_rng(seed))[1][:, 800:9000]
+             for seed in range(30)]
+    level = 10 ** (3 * np.arange(8200) / RATE)  # undo the decay
+    hz, measured = coherence(*np.concatenate([tail * level for tail in tails], axis=1), fs=RATE, nperseg=640)
+    left, right, cross = rooms.diffuse_field(HEAD.response, HEAD.azimuth_deg, 640)
+    expected = np.abs(cross) ** 2 / (left * right)
+    inside = (hz >= 100) & (hz < 7000)
+    assert np.abs(measured - expected)[inside].mean() < 0.04
