@@ -83,16 +83,21 @@ class WavFeed:
         return self._batches(VALIDATION, 0, VALIDATION_LOTS, batch_size)
 
     def _batches(self, side, epoch, lots, batch_size):
-        samples, labels = None, None
-        for new_samples, new_labels in self._in_order([(side, epoch, number) for number in range(lots)]):
-            samples = new_samples if samples is None else np.concatenate((samples, new_samples))
-            labels = new_labels if labels is None else np.concatenate((labels, new_labels))
-            whole = len(labels) - len(labels) % batch_size
-            for at in range(0, whole, batch_size):
+        left = None  # what the last lot left over, less than a batch
+        for samples, labels in self._in_order([(side, epoch, number) for number in range(lots)]):
+            begin = 0
+            if left is not None:
+                begin = min(batch_size - len(left[1]), len(labels))
+                left = np.concatenate((left[0], samples[:begin])), np.concatenate((left[1], labels[:begin]))
+                if len(left[1]) < batch_size:
+                    continue
+                yield left
+            whole = len(labels) - (len(labels) - begin) % batch_size
+            for at in range(begin, whole, batch_size):
                 yield samples[at:at + batch_size], labels[at:at + batch_size]
-            samples, labels = samples[whole:].copy(), labels[whole:]
-        if len(labels):
-            yield samples, labels
+            left = (samples[whole:].copy(), labels[whole:]) if whole < len(labels) else None
+        if left is not None:
+            yield left
 
     def _in_order(self, lots):
         """Results of the lots in their order, one more than there are workers being made or waiting."""

@@ -1,37 +1,36 @@
-"""Whether the shards keep up with the network: samples per second of the feed, of the network, and of both together.
+"""Whether the data keep up with the network: samples per second of the feed, of the network, and of both together.
 
-    python benchmarks/feed.py [--data BinSL_TRAIN]     # without shards there, makes some in a temporary folder
+    python benchmarks/feed.py                         # shards, fresh mixtures, and those of --world; several minutes
+    python benchmarks/feed.py --data BinSL_TRAIN      # your own shards in place of some that are made of demo audio
+
+Both mix on the processors that the network trains on, so together they are slower than the slower one alone; "of both
+busy" is the rate if each sample costs the time of the feed plus that of the network.
 """
 import itertools
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 import console
 import dataset
-from params import Params
-from training import READ_AHEAD
+import fresh
+import spatialise
+from params import WORLD, Params
 
 SAMPLES = 12_000  # of each measurement
-
-
-def stream(blocks, params, seed):
-    """Batches as training reads them, again and again."""
-    for epoch in itertools.count():
-        yield from dataset.batches(blocks, params.batch_size, params.blocks_mixed, np.random.default_rng([seed, epoch]))
 
 
 def rate(step, items):
     """Samples per second of `step` until SAMPLES are seen; the first step, which compiles, does not count."""
     items = iter(items)
     step(*next(items))
-    begin, seen = time.perf_counter(), 0
+    begin, seen, result = time.perf_counter(), 0, None
     while seen < SAMPLES:
         samples, azimuth_deg = next(items)
         result = step(samples, azimuth_deg)
@@ -41,36 +40,52 @@ def rate(step, items):
     return seen / (time.perf_counter() - begin)
 
 
+def endless(feed):
+    """Batches of one epoch after the other."""
+    for epoch in itertools.count(1):
+        yield from feed.training(epoch)
+
+
+def measure(name, feed, network):
+    """Print the three rates of a feed."""
+    params = feed.params
+    in_memory = next(endless(feed))
+
+    def train(samples, azimuth_deg):
+        return network.train(samples, azimuth_deg, params.learning_rate)
+
+    alone = rate(lambda *_: None, endless(feed))
+    memory = rate(train, itertools.repeat(in_memory))
+    together = rate(train, endless(feed))
+    print(f"{name:<14} feed alone {alone:6.0f} samples/s   network alone {memory:5.0f}   together {together:5.0f}   "
+          f"of the network's {together / memory:.2f}   of both busy {together * (1 / alone + 1 / memory):.2f}",
+          flush=True)
+
+
 def main(argv=None):
     """Measure and print."""
     parser = console.Parser(__doc__)
-    parser.add_argument("--data", metavar="DIR", default="BinSL_TRAIN", help="shards (default: %(default)s)")
+    parser.add_argument("--data", metavar="DIR", help="shards to read (default: some made of demo audio)")
+    parser.add_argument("--workers", metavar="N", type=int, default=os.cpu_count(), help="(default: %(default)s)")
     args = parser.parse_args(argv)
     params = Params()
     from model import Network
 
+    network = Network(params)
     with tempfile.TemporaryDirectory(dir=".", prefix="benchmark-") as work:
-        data = Path(args.data)
-        if not list(data.glob("*.npz")):
-            print(f"{data} holds no shards: making some of demo audio.", flush=True)
-            subprocess.run([sys.executable, str(ROOT / "tools" / "make_demo_audio.py"), "--root", work], check=True,
-                           stdout=subprocess.DEVNULL)
-            data = Path(work) / "shards"
-            subprocess.run([sys.executable, str(ROOT / "SpatialiseTRAIN.py"), "--speech", Path(work) / "SpeechTRAIN",
-                            "--noise", Path(work) / "NoiseTRAIN", "--out", data], check=True)
-        blocks, _ = dataset.split(dataset.open_shards(data, params, "SpatialiseTRAIN.py"), params)
-        network = Network(params)
-        in_memory = next(stream(blocks, params, 0))
-
-        def train(samples, azimuth_deg):
-            return network.train(samples, azimuth_deg, params.learning_rate)
-
-        for turn in range(2):
-            feed = rate(lambda *_: None, stream(blocks, params, turn))
-            memory = rate(train, itertools.repeat(in_memory))
-            together = rate(train, dataset.read_ahead(stream(blocks, params, turn), READ_AHEAD))
-            print(f"feed alone {feed:6.0f} samples/s   network from memory {memory:5.0f}   network from shards "
-                  f"{together:5.0f}   ratio shards / memory {together / memory:.2f}", flush=True)
+        subprocess.run([sys.executable, str(ROOT / "tools" / "make_demo_audio.py"), "--root", work], check=True,
+                       stdout=subprocess.DEVNULL)
+        folders = [Path(work) / "SpeechTRAIN", Path(work) / "NoiseTRAIN"]
+        data = Path(args.data or Path(work) / "shards")
+        if not args.data:
+            subprocess.run([sys.executable, str(ROOT / "SpatialiseTRAIN.py"), "--speech", folders[0], "--noise",
+                            folders[1], "--out", data], check=True, stdout=subprocess.DEVNULL)
+        measure("shards", dataset.ShardFeed(dataset.open_shards(data, params, "SpatialiseTRAIN.py"), params), network)
+        speech, noise = (dataset.find_audio(folder, "--x", params.excerpt_length, params)[0] for folder in folders)
+        for name, scenes in (("wavs", params), ("wavs --world", replace(params, **WORLD))):
+            heads = spatialise.load_heads(scenes)
+            with fresh.WavFeed(speech, noise, heads, scenes, scenes.scenes, 10 ** 6, args.workers) as feed:
+                measure(name, feed, network)
 
 
 if __name__ == "__main__":
