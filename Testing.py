@@ -61,7 +61,6 @@ def main(argv=None):
     results = {name: metrics.score(predicted[name], true_deg) |
                {by: metrics.score_by(group, predicted[name], true_deg) for by, group in groups.items()}
                for name in NAMES}
-    print_tables(results)
     write_results(results, predicted, shards, out, {
         "data": str(args.data), "models": str(args.models), "scenes": shards[0].params,
         "training": {name: network.params.training | {"frames": network.params.frames, "scenes": network.scenes}
@@ -69,6 +68,7 @@ def main(argv=None):
     plots.density(predicted["best"], true_deg, params.tolerance_deg, "Best epoch", out / "predicted_vs_true.png")
     plots.error_by_azimuth(results, out / "error_by_azimuth.png")
     plots.accuracy_by_snr(results, out / "accuracy_by_snr.png")
+    print_tables(results)  # last, so that a reader who has seen enough (| head) loses nothing
     print(f"\nWritten: {out / 'results.json'}, {out / 'predictions.csv'}, and the pictures")
     for picture in ("predicted_vs_true.png", "error_by_azimuth.png", "accuracy_by_snr.png"):
         print(f"  {out / picture}")

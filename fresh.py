@@ -170,7 +170,7 @@ def _make_lot(side, epoch, number):
         for _ in range(NOISES):
             masker = _worker["audio"].noise(noise_files[rng.integers(len(noise_files))])
             noise = mixer.noise(rng, speech.place, masker, lambda rng, heard=talker: _clip(side, rng, heard)[1])
-            snrs_db = mixer.snrs_db(rng)
+            snrs_db = mixer.snrs_db(rng, noise)
             mixer.cues(speech, noise, snrs_db[rng.integers(len(snrs_db))], cues)
             samples[order[at:at + azimuths]] = cues
             at += azimuths

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.fft import irfft
-from scipy.signal import fftconvolve
 
 import hrir
 import rooms
@@ -50,9 +49,10 @@ class Speech(NamedTuple):
 
 
 class Noise(NamedTuple):
-    """A noise field at the ears: (2, n), its `parts`, and its name."""
+    """A noise field at the ears: (2, n), its `parts`, its name, and whether some of it comes from one direction."""
 
     field: str
+    is_directed: bool
     signals: np.ndarray
     parts: tuple
 
@@ -119,14 +119,16 @@ class Mixer:
                 place = place._replace(tail=place.tail * scene.response_spectrum(microphones, tail_size))
         return place
 
-    def _heard(self, place, signal, start, rows, colour=None, around=False):
+    def heard(self, place, signal, start, rows, colour=None, around=False):
         """One source at a place from the directions of `rows`: (row, 2, n)."""
         length = self.params.sample_length
         reach = max(place.reach, place.tail_reach)
         if colour is None:
             excerpt = scene.cut(signal, start, reach, length, around)
         else:
-            excerpt = fftconvolve(scene.cut(signal, start, reach + len(colour) - 1, length, around), colour, "valid")
+            size = scene.fft_size(reach + len(colour) - 1 + length)
+            excerpt = scene.at_ears(scene.cut(signal, start, size - length, length, around),
+                                    scene.response_spectrum(colour, size), reach + length)
         heard_from = place.heard_from if len(rows) == len(place.heard_from) else place.heard_from[rows]
         at_ears = scene.at_ears(excerpt[-(place.reach + length):], heard_from, length)
         if place.tail is not None:
@@ -141,7 +143,7 @@ class Mixer:
         start = scene.draw_start(rng, clip.starts, part, parts)
         place = self.place(rng)
         begins = start + p.lead_in_samples
-        heard = self._heard(place, clip.samples, begins, self._computed, place.colour)
+        heard = self.heard(place, clip.samples, begins, self._computed, place.colour)
         signals, front = heard[:len(self._targets)], heard[self._front]
         if p.sensor_snr_db:
             level_db = rng.uniform(*p.source_level_db) if p.source_level_db else 0.0
@@ -170,12 +172,13 @@ class Mixer:
         field = fields[rng.integers(len(fields))]
         if field == "mixed":
             one = self._field(rng, MAIN_IN_MIXED, place, clip, talker)
-            other = self._field(rng, ("directional", "talker", "diotic")[rng.integers(3)], place, clip, talker)
+            second = ("directional", "talker", "diotic")[rng.integers(3)]
+            other = self._field(rng, second, place, clip, talker)
             limit_db = self.params.mixed_level_db
             signals = one + scene.noise_gain(one, other, rng.uniform(-limit_db, limit_db)) * other
         else:
-            signals = self._field(rng, field, place, clip, talker)
-        return Noise(field, signals, scene.parts(signals, self.params))
+            second, signals = field, self._field(rng, field, place, clip, talker)
+        return Noise(field, second in ("directional", "talker"), signals, scene.parts(signals, self.params))
 
     def _field(self, rng, field, place, clip, talker):
         if field == "diffuse":
@@ -191,7 +194,7 @@ class Mixer:
         source = talker(rng) if field == "talker" else clip
         row = self._circle[rng.integers(len(self._circle))]
         start = scene.draw_start(rng, source.starts) + self.params.lead_in_samples
-        return self._heard(place, source.samples, start, [row], around=field == "directional")[0]
+        return self.heard(place, source.samples, start, [row], around=field == "directional")[0]
 
     def _noise_excerpt(self, place, clip, start):
         return scene.cut(clip.samples, start + self.params.lead_in_samples, place.reach, self.params.sample_length,
@@ -199,11 +202,18 @@ class Mixer:
 
     # ------------------------------------------------------------------------------------------------ together
 
-    def snrs_db(self, rng):
-        """Return the SNRs of one mixture: all of Params.snr_db, or one drawn from its range."""
-        if self.params.snr_range_db:
-            return [float(rng.uniform(*self.params.snr_range_db))]
-        return list(self.params.snr_db)
+    def snrs_db(self, rng, noise):
+        """Return the SNRs of one mixture: all of Params.snr_db, or one drawn from its range.
+
+        Of two sources from single directions nothing but their level says which is meant, so beside another one the
+        range begins at least_snr_of_two_db (or is only its upper end). SNRs given as steps are taken as they are.
+        """
+        if not self.params.snr_range_db:
+            return list(self.params.snr_db)
+        least, greatest = self.params.snr_range_db
+        if noise.is_directed:
+            least = min(max(least, self.params.least_snr_of_two_db), greatest)
+        return [float(rng.uniform(least, greatest))]
 
     def cues(self, speech, noise, snr_db, out):
         """Write the cues of speech in noise into `out`, float16 (azimuth, bin, frame, 2).

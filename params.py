@@ -57,6 +57,7 @@ class Params:
     source_level_db: tuple = ()
     source_colour_db: float = 0.0
     mixed_level_db: float = 10.0      # noise field "mixed": the second noise is up to this much weaker or stronger
+    least_snr_of_two_db: float = 3.0  # drawn beside a second source from one direction: else either could be meant
 
     # Network: Pang et al. 2019, table 2; the layers themselves stand in model.py.
     dropout: float = 0.3
@@ -144,7 +145,7 @@ class Params:
         return self.features | _subset(self, "frames", "power_floor", "hrir_set", "left_right", "hrir_padding_samples",
                                        "azimuth_deg", "circle_deg", "snr_db", "noise_field", "excerpts",
                                        "lead_in_samples", "speech_range_db", "noise_range_db", "silence_dbfs",
-                                       "mixed_level_db", "seed", *RANGES)
+                                       "mixed_level_db", "least_snr_of_two_db", "seed", *RANGES)
 
     @property
     def training(self):
@@ -172,7 +173,7 @@ RANGES = {
 # adults (Algazi et al. 2001: 7 % standard deviation of head width); rooms: from a furnished office to a lecture hall.
 WORLD = {
     "noise_field": NOISE_FIELDS,
-    "snr_range_db": (-6.0, 30.0),
+    "snr_range_db": (-10.0, 30.0),
     "head_size": (0.87, 1.15),
     "head_colour_db": 2.0,
     "rt60_s": (0.1, 1.0),

@@ -307,7 +307,7 @@ def _mixture(task, number, mixer, audio):
     speech = mixer.speech(rng, audio.speech(task.speech), number, mixer.params.excerpts)
     noise = mixer.noise(rng, speech.place, audio.noise(task.noise),
                         lambda rng: audio.speech(task.talkers[rng.integers(len(task.talkers))]))
-    return speech, noise, mixer.snrs_db(rng)
+    return speech, noise, mixer.snrs_db(rng, noise)
 
 
 def _write_listening_examples(task, mixer, audio, folder):

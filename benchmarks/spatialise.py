@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 import console
 import hrir
+import mixing
 from dataset import read_mono
 from params import Params
 
@@ -70,6 +71,38 @@ def write_same_bytes(shards, out):
     return time.perf_counter() - begin
 
 
+def long_responses(params, seconds=1.0):
+    """Print how long one excerpt takes through a room's 37 x 2 responses, beside overlap-add and plain FFTs of each."""
+    from scipy.signal import fftconvolve, oaconvolve
+
+    rng = np.random.default_rng(0)
+    response = rng.standard_normal((37, 2, int(seconds * params.sample_rate_hz))).astype(np.float32)
+    signal = rng.standard_normal(4 * params.sample_rate_hz).astype(np.float32)
+    head = hrir.load("mit_kemar", params.sample_rate_hz, params.azimuth_deg)._replace(response=response, rt60_s=seconds)
+    mixer = mixing.Mixer(params, [head])
+    place, start = mixer.place(rng), 2 * params.sample_rate_hz
+    heard = signal[start - response.shape[-1] + 1:start + params.sample_length]  # all that reaches into the sample
+
+    def ours():
+        return mixer.heard(place, signal, start, range(37))
+
+    def each(method):
+        return lambda: np.stack([[method(heard, taps, "valid") for taps in ears] for ears in response])
+
+    times = {}
+    for name, run in (("ours", ours), ("overlap-add", each(oaconvolve)), ("FFT of each", each(fftconvolve))):
+        result = run()
+        begin = time.perf_counter()
+        for _ in range(5):
+            run()
+        times[name] = (time.perf_counter() - begin) / 5
+        if name != "ours":
+            assert np.allclose(result[..., -params.sample_length:], ours(), atol=1e-2)
+    print(f"one excerpt through 37 x 2 responses of {seconds:g} s: {1e3 * times['ours']:.0f} ms; "
+          + "; ".join(f"{name} {1e3 * times[name]:.0f} ms, ratio {times[name] / times['ours']:.1f}"
+                      for name in ("overlap-add", "FFT of each")))
+
+
 def main(argv=None):
     """Measure and print."""
     parser = console.Parser(__doc__)
@@ -110,7 +143,8 @@ def main(argv=None):
         print(f"plain method,       {plain_samples:6d} samples: {plain_seconds:6.1f} s, "
               f"{plain_samples / plain_seconds:6.1f} samples/s")
         print(f"ratio of samples per second: {samples / seconds / (plain_samples / plain_seconds):.0f}"
-              + (" (the plain method slows down further with more samples)" if args.quick else ""))
+              + (" (the plain method slows down further with more samples)" if args.quick else ""), flush=True)
+        long_responses(params)
 
 
 if __name__ == "__main__":

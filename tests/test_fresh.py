@@ -52,7 +52,7 @@ def test_any_number_of_workers_makes_the_same_and_no_mixture_comes_twice(audio):
     contents = [sample.tobytes() for samples, _ in (first, second, validation) for sample in samples]
     assert len(set(contents)) == len(contents)
     assert sorted(set(first[1].tolist())) == [-60, 20, 45]
-    assert np.mean(np.abs(np.diff(first[1])) > 0) > 0.5  # shuffled
+    assert np.mean(first[1][3:] == first[1][:-3]) < 0.6  # shuffled: the azimuths do not follow each other in turn
 
 
 def test_labels_belong_to_their_samples(audio):
@@ -63,7 +63,8 @@ def test_labels_belong_to_their_samples(audio):
     assert ild[labels == -60].max() < -2
 
 
-def test_another_seed_makes_another_epoch(audio):
+def test_another_seed_makes_another_epoch(audio, monkeypatch):
+    monkeypatch.setattr(dataset, "kept_for_validation", lambda digests, params: set(sorted(digests)[:1]))
     made = []
     for seed in (0, 1):
         with feed(audio, replace(PARAMS, seed=seed)) as wavs:

@@ -222,7 +222,7 @@ def test_stored_delays_are_applied(tmp_path):
 
 def test_other_elevations_and_distances_are_left_out(tmp_path):
     azimuth = np.concatenate([SHIPPED.azimuth_deg, SHIPPED.azimuth_deg, SHIPPED.azimuth_deg[:5]])
-    position = np.stack([-azimuth % 360, np.repeat([0, 20, 0], [37, 37, 5]), np.repeat([1.4, 1.4, 0.5], [37, 37, 5])],
+    position = np.stack([-azimuth % 360, np.repeat([0, 20, 0], [37, 37, 5]), np.repeat([1.4, 1.4, 2.5], [37, 37, 5])],
                         axis=1)
     response = np.concatenate([SHIPPED.response, 5 * SHIPPED.response, 9 * SHIPPED.response[:5]])
     path = sofa_file(tmp_path / "many.sofa", response=response, azimuth_deg=azimuth, SourcePosition=position)

@@ -30,7 +30,8 @@ def mixer(**changes):
 def mixture(made_by, seed=0, clip=SPEECH):
     rng = np.random.default_rng(seed)
     speech = made_by.speech(rng, clip)
-    return speech, made_by.noise(rng, speech.place, NOISE, lambda rng: SPEECH), made_by.snrs_db(rng)
+    noise = made_by.noise(rng, speech.place, NOISE, lambda rng: SPEECH)
+    return speech, noise, made_by.snrs_db(rng, noise)
 
 
 def power_db(signals):
@@ -196,6 +197,20 @@ def test_every_noise_field_and_head_is_drawn():
     drawn = [mixture(made_by, seed)[:2] for seed in range(40)]
     assert {noise.field for _, noise in drawn} == set(NOISE_FIELDS)
     assert {speech.place.hrir for speech, _ in drawn} == {"mit_kemar", "other"}
+
+
+def test_drawn_snrs_leave_no_doubt_which_source_is_meant():
+    made_by = mixer(noise_field=NOISE_FIELDS, snr_range_db=(-10, 20))
+    drawn = [(noise, snrs[0]) for _, noise, snrs in (mixture(made_by, seed) for seed in range(80))]
+    alone = [snr_db for noise, snr_db in drawn if not noise.is_directed]
+    beside = [snr_db for noise, snr_db in drawn if noise.is_directed]
+    assert {noise.field for noise, _ in drawn if noise.is_directed} == {"directional", "talker", "mixed"}
+    assert {noise.field for noise, _ in drawn if not noise.is_directed} == {"diffuse", "diotic", "mixed"}
+    assert -10 <= min(alone) < -7
+    assert 3 <= min(beside) < 6
+    assert 14 < max(beside) <= 20
+    assert mixture(mixer(noise_field=("talker",), snr_db=(-5,)))[2] == [-5]  # asked for as a step
+    assert mixture(mixer(noise_field=("talker",), snr_range_db=(-9, -5)))[2] == [-5]
 
 
 @pytest.mark.parametrize("frames", [10, 50, 200])

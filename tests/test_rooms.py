@@ -73,6 +73,17 @@ def test_reflections_come_from_their_own_side():
     assert np.square(reflections[0, wall]).sum() > 2 * np.square(reflections[1, wall]).sum()
 
 
+@pytest.mark.parametrize(("azimuth_deg", "yaw_deg"), [(0, 0), (90, 90), (-90, -90)])
+def test_reflections_arrive_when_their_image_does(azimuth_deg, yaw_deg):
+    """Whatever the head looks at, the source is 1 m from it along +x, and the wall y = 8 m is 1 m away."""
+    room = rooms.Room(np.array([20.0, 8.0, 8.0]), np.array([8.0, 7.0, 4.0]), yaw_deg, 1.0, 0.5, 0.0)
+    click = np.zeros((37, 2, 3), np.float32)
+    click[:, :, 0] = 1
+    reflections = rooms._first_reflections(room, click, HEAD.azimuth_deg, RATE)[18 + azimuth_deg // 5, 0]
+    first = np.flatnonzero(reflections)[0]
+    assert first == pytest.approx((np.hypot(1, 2) - 1) / 343 * RATE, abs=1)
+
+
 def test_the_tail_has_the_heads_diffuse_coherence():
     room = rooms.Room(np.array([8.0, 6.0, 3.0]), np.array([4.0, 3.0, 1.5]), 10.0, 1.5, 1.0, 0.0)
     tails = [rooms.responses(room, HEAD.response, HEAD.azimuth_deg, RATE, np.random.default_rng(seed))[1][:, 800:9000]
@@ -83,3 +94,4 @@ def test_the_tail_has_the_heads_diffuse_coherence():
     expected = np.abs(cross) ** 2 / (left * right)
     inside = (hz >= 100) & (hz < 7000)
     assert np.abs(measured - expected)[inside].mean() < 0.04
+    assert measured[(hz >= 75) & (hz <= 150)].mean() > 0.7
