@@ -7,6 +7,7 @@ The mixtures are those of mixing.py, as in shards. They are made in lots: a few 
 heard from every azimuth in a few noises. A lot follows from the seed and its number alone, so a run repeats exactly
 with any number of workers and a resumed one goes on as if nothing had happened.
 """
+import itertools
 import multiprocessing
 import os
 import signal
@@ -20,9 +21,10 @@ import dataset
 import mixing
 from console import BadInput, notice
 
-PLACES, NOISES = 8, 4   # of a lot: the transforms of a place serve 4 noises; 1,184 samples at 37 azimuths, 76 MB
-LOTS_PER_EPOCH = 32     # between validations and checkpoints: 37,888 samples
-VALIDATION_LOTS = 4
+PLACES, NOISES = 4, 4   # of a lot: the transforms of a place serve 4 noises; 592 samples at 37 azimuths, 38 MB
+LOTS_MIXED = 8          # in every batch: with few places in it batch normalisation learns those, not all
+LOTS_PER_EPOCH = 64     # between validations and checkpoints: 37,888 samples
+VALIDATION_LOTS = 8
 TRAINING, VALIDATION = 0, 1
 
 
@@ -52,7 +54,7 @@ class WavFeed:
         """
         self.params, self.scenes, self._workers = params, scenes, workers
         sides, border = _sides(speech, params)
-        places = max(2, PLACES * 50 // max(50, params.frames))  # the same memory if samples are longer
+        places = max(1, PLACES * 50 // max(50, params.frames))  # the same memory if samples are longer
         lot = places * NOISES * len(params.azimuth_deg)
         self._lots = min(LOTS_PER_EPOCH, -(-samples // lot))
         self.training_count, self.validation_count = self._lots * lot, VALIDATION_LOTS * lot
@@ -83,19 +85,20 @@ class WavFeed:
         return self._batches(VALIDATION, 0, VALIDATION_LOTS, batch_size)
 
     def _batches(self, side, epoch, lots, batch_size):
-        left = None  # what the last lot left over, less than a batch
-        for samples, labels in self._in_order([(side, epoch, number) for number in range(lots)]):
-            begin = 0
+        made = self._in_order([(side, epoch, number) for number in range(lots)])
+        left = None  # what the lots before left over, less than a batch
+        while group := list(itertools.islice(made, LOTS_MIXED)):
+            begin, count = 0, sum(len(labels) for _, labels in group)
             if left is not None:
-                begin = min(batch_size - len(left[1]), len(labels))
-                left = np.concatenate((left[0], samples[:begin])), np.concatenate((left[1], labels[:begin]))
+                begin = min(batch_size - len(left[1]), count)
+                left = tuple(np.concatenate(pair) for pair in zip(left, _rows(group, 0, begin)))
                 if len(left[1]) < batch_size:
                     continue
                 yield left
-            whole = len(labels) - (len(labels) - begin) % batch_size
+            whole = count - (count - begin) % batch_size
             for at in range(begin, whole, batch_size):
-                yield samples[at:at + batch_size], labels[at:at + batch_size]
-            left = (samples[whole:].copy(), labels[whole:]) if whole < len(labels) else None
+                yield _rows(group, at, at + batch_size)
+            left = _rows(group, whole, count) if whole < count else None
         if left is not None:
             yield left
 
@@ -106,6 +109,12 @@ class WavFeed:
             while waiting and len(made) <= self._workers:
                 made.append(self._pool.submit(_make_lot, *waiting.popleft()))
             yield made.popleft().result()
+
+
+def _rows(group, begin, end):
+    """Rows begin..end of lots of one size, dealt out in turn: samples and labels."""
+    slices = [slice(-((lot - begin) // len(group)), -((lot - end) // len(group))) for lot in range(len(group))]
+    return tuple(np.concatenate([lot[part][rows] for lot, rows in zip(group, slices)]) for part in (0, 1))
 
 
 def _sides(speech, params):
