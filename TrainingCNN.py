@@ -75,7 +75,7 @@ def wav_feed(params, args):
     if skipped:
         print(f"Skipped {skipped} bad file(s), named above.")
     spatialise.need_other_talkers(speech, params)
-    heads = spatialise.load_heads(params)
+    heads, params = spatialise.load_heads(params)
     return fresh.WavFeed(speech, noise, heads, params, spatialise.scenes_with(heads, params),
                          args.samples or params.samples_to_see, args.workers or os.cpu_count())
 

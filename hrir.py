@@ -81,7 +81,11 @@ def load(source, sample_rate_hz, azimuth_deg, padding_samples=100, left_right="c
     BadInput : there is no such set or file, or it is no SOFA file of two ears, lacks a direction, or is undecided
 
     """
-    measured = read(source, left_right)
+    return at_azimuths(read(source, left_right), sample_rate_hz, azimuth_deg, padding_samples)
+
+
+def at_azimuths(measured, sample_rate_hz, azimuth_deg, padding_samples=100):
+    """Take a set that was `read` at the directions asked for: Hrirs, as `load` does."""
     response = np.stack([_at(measured, float(azimuth)) for azimuth in azimuth_deg])
     rate = measured.sample_rate_hz
     rt60_s = reverberation_time_s(response[front(azimuth_deg)], rate)
@@ -129,18 +133,34 @@ def _resampled(response, rate_hz, sample_rate_hz, padding_samples):
 
 # -------------------------------------------------------------------------------------------------------- one direction
 
-def _at(measured, azimuth_deg):
-    """Response (ear, tap) of one direction; BadInput where the set cannot give it."""
+def can_give(measured, azimuth_deg):
+    """Whether a set that was `read` has a direction or two neighbours of it to interpolate."""
+    return _neighbours(measured, azimuth_deg) is not None
+
+
+def _neighbours(measured, azimuth_deg):
+    """Rows on either side and the weight of the second, the same row twice for one that is near; None where neither."""
     offset = (measured.azimuth_deg - azimuth_deg + 180) % 360 - 180
     nearest = int(np.argmin(np.abs(offset)))
     if abs(offset[nearest]) <= NEAR_DEG:
-        return measured.response[nearest]
-    before = np.where(offset < 0, offset, -np.inf).argmax()
-    after = np.where(offset > 0, offset, np.inf).argmin()
+        return nearest, nearest, 0.0
+    before = int(np.where(offset < 0, offset, -np.inf).argmax())
+    after = int(np.where(offset > 0, offset, np.inf).argmin())
     if offset[before] >= 0 or offset[after] <= 0 or offset[after] - offset[before] > WIDEST_GAP_DEG:
+        return None
+    return before, after, -offset[before] / (offset[after] - offset[before])
+
+
+def _at(measured, azimuth_deg):
+    """Response (ear, tap) of one direction; BadInput where the set cannot give it."""
+    found = _neighbours(measured, azimuth_deg)
+    if found is None:
+        nearest = np.argmin(np.abs((measured.azimuth_deg - azimuth_deg + 180) % 360 - 180))
         raise BadInput(f"--azimuth-deg {azimuth_deg:g} is not possible with {measured.name}: its nearest measured "
                        f"direction is {measured.azimuth_deg[nearest]:g} degrees; leave it out or take another set.")
-    weight = -offset[before] / (offset[after] - offset[before])
+    before, after, weight = found
+    if before == after:
+        return measured.response[before]
     return np.stack([interpolated(*pair, weight, measured.sample_rate_hz)
                      for pair in zip(measured.response[before], measured.response[after])])
 

@@ -115,15 +115,25 @@ def _plain(value):
 
 
 def load_heads(params):
-    """Load the sets of Params and say what was found; BadInput for one that cannot be used."""
-    heads = [hrir.load(source, params.sample_rate_hz, mixing.directions_deg(params), params.hrir_padding_samples,
-                       params.left_right) for source in params.hrir_set]
-    names = [head.name for head in heads]
-    if len(set(names)) < len(names):
+    """Load the sets of Params and say what was found.
+
+    Returns them as list of hrir.Hrirs at mixing.directions_deg, and Params whose circle of noise directions is what all
+    of them can give. BadInput for a set that cannot be used, or lacks an azimuth asked for, or the front, which the SNR
+    refers to.
+    """
+    sets = [hrir.read(source, params.left_right) for source in params.hrir_set]
+    if len({measured.name for measured in sets}) < len(sets):
         raise BadInput(f"--hrir {' '.join(params.hrir_set)} holds two sets of one name; rename one of the files.")
+    circle = tuple(azimuth for azimuth in params.circle_deg if all(hrir.can_give(m, azimuth) for m in sets))
+    if circle and circle != params.circle_deg:
+        notice(f"Noise comes from {len(circle)} of {len(params.circle_deg)} directions, {circle[0]:g} to "
+               f"{circle[-1]:g} degrees: --hrir has no others.")
+        params = replace(params, circle_deg=circle)
+    heads = [hrir.at_azimuths(measured, params.sample_rate_hz, mixing.directions_deg(params),
+                              params.hrir_padding_samples) for measured in sets]
     for head in heads:
         print(head.found)
-    return heads
+    return heads, params
 
 
 def scenes_with(heads, params):
@@ -165,7 +175,7 @@ def main(doc, side, argv=None):
         notice(f"Only one speech file: {params.excerpts} excerpts of it for each noise, "
                "so that training can keep some for validation.")
     need_other_talkers(speech, params)
-    heads = load_heads(params)
+    heads, params = load_heads(params)
 
     out = console.folder_for_output(args.out)
     tasks = [Task(s, n, talkers, out / dataset.shard_name(s, n))

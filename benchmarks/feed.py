@@ -83,7 +83,7 @@ def main(argv=None):
         measure("shards", dataset.ShardFeed(dataset.open_shards(data, params, "SpatialiseTRAIN.py"), params), network)
         speech, noise = (dataset.find_audio(folder, "--x", params.excerpt_length, params)[0] for folder in folders)
         for name, scenes in (("wavs", params), ("wavs --world", replace(params, **WORLD))):
-            heads = spatialise.load_heads(scenes)
+            heads, scenes = spatialise.load_heads(scenes)
             with fresh.WavFeed(speech, noise, heads, scenes, scenes.scenes, 10 ** 6, args.workers) as feed:
                 measure(name, feed, network)
 

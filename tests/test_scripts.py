@@ -296,6 +296,21 @@ def test_heads_rooms_durations_and_azimuths_from_file_to_score(folders, shards, 
     assert "snr_db [20], wanted [0]" in refused
 
 
+def test_a_set_of_fewer_directions(folders, tmp_path):
+    whole = room_file(tmp_path / "whole.sofa")
+    sofa = sofar.read_sofa(str(whole), verbose=False)
+    kept = np.abs((sofa.SourcePosition[:, 0] + 180) % 360 - 180) <= 60
+    sofa.Data_IR, sofa.SourcePosition = sofa.Data_IR[kept], sofa.SourcePosition[kept]
+    sofar.write_sofa(str(tmp_path / "narrow.sofa"), sofa)
+    flags = [*folders, "--hrir", tmp_path / "narrow.sofa", "--out", tmp_path / "out", "--snr-db", 0]
+    refused = run_script("SpatialiseTEST.py", *flags, status=2).stderr
+    assert "--azimuth-deg -90 is not possible with narrow: its nearest measured direction is -60 degrees" in refused
+    assert not (tmp_path / "out").exists()
+    said = run_script("SpatialiseTEST.py", *flags, "--azimuth-deg", -45, 45)
+    assert "Noise comes from 25 of 37 directions, -60 to 60 degrees" in said.stderr
+    assert json.loads(str(load(tmp_path / "out")[0]["params"]))["circle_deg"] == list(range(-60, 61, 5))
+
+
 def test_the_world_and_its_parts(folders, tmp_path):
     run_script("SpatialiseTRAIN.py", *folders, "--out", tmp_path / "world", "--world", "--excerpts", 3, "--rt60-s", 0.2,
                0.4, "--listen", tmp_path / "listen")
