@@ -178,7 +178,7 @@ def report(rows, timing, args, speech, noise):
                 lines.append(f"| {label} | {system} | " + " | ".join(cells + errors) + " |")
         lines.append("")
     times = ", ".join(f"{name} {1e3 * value:.2f}" for name, value in timing.items())
-    lines += ["## Time", "", "Milliseconds a sample of 1.02 s, from cues (model, likelihood) or ear signals (GCC-PHAT): "
+    lines += ["## Time", "", "Milliseconds a sample of 1.02 s, from cues (model, likelihood) or from ear signals: "
               f"{times}.", ""]
     return "\n".join(lines)
 
