@@ -407,8 +407,8 @@ def batches(blocks, batch_size, blocks_mixed, rng=None):
     batch_size : int; the last batch may be smaller
     blocks_mixed : int, how many blocks are in memory to be shuffled together
     rng : np.random.Generator, optional: shuffles the blocks, within each lot the samples, and in each batch the frames
-        (the azimuth does not depend on their order, and a network cannot learn the noise of a shard by heart from
-        them: docs/experiments.md); without, all in order
+        (the azimuth does not depend on their order), and mirrors every other sample, so that a network cannot learn
+        the noise of the shards by heart (docs/experiments.md); without, all in order and as they are
 
     Yields
     ------
@@ -432,8 +432,32 @@ def batches(blocks, batch_size, blocks_mixed, rng=None):
         stop = len(rows) if is_last else len(rows) - len(rows) % batch_size
         for chosen in np.split(rows[:stop], range(batch_size, stop, batch_size)):
             batch = samples[chosen]
-            yield batch if rng is None else batch[:, :, rng.permutation(shape[1])], labels[chosen]
+            if rng is None:
+                yield batch, labels[chosen]
+            else:
+                yield mirrored(batch[:, :, rng.permutation(shape[1])], labels[chosen], rng)
         left_samples, left_labels = samples[rows[stop:]], labels[rows[stop:]]
+
+
+def mirrored(samples, labels, rng):
+    """Mirror each sample with probability one half: ears exchanged, so that both cues and the azimuth change sign.
+
+    Exact for a symmetric head, as the shipped one is; of another it makes its mirror image.
+
+    Parameters
+    ----------
+    samples : np.ndarray [shape=(n, bin, frame, 2)], float16, changed in place
+    labels : np.ndarray [shape=(n,)], azimuth in degrees
+    rng : np.random.Generator
+
+    Returns
+    -------
+    samples, labels
+
+    """
+    chosen = rng.random(len(labels)) < 0.5
+    samples.view(np.uint16)[chosen] ^= 0x8000  # the sign bit: arithmetic on float16 is slow
+    return samples, np.where(chosen, -labels, labels)
 
 
 class ShardFeed:

@@ -70,7 +70,7 @@ class Params:
     batch_size: int = 64
     learning_rate: float = 1e-3
     validation_share: float = 0.25    # of the speech files, as the original kept of the samples
-    samples_to_see: int = 300_000     # sets the number of epochs unless --epochs does
+    samples_to_see: int = 600_000     # sets the number of epochs unless --epochs does
     epochs_min: int = 2
     epochs_max: int = 500             # as the original
     patience_share: float = 0.2       # of the epochs, at least patience_min, without a better validation loss

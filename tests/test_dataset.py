@@ -7,6 +7,7 @@ import pytest
 import soundfile as sf
 
 import dataset
+import features
 from console import BadInput
 from params import Params
 
@@ -156,6 +157,21 @@ def test_longer_samples_take_no_more_memory(tmp_path):
     assert feeds[1]._blocks_mixed * 200 <= feeds[0]._blocks_mixed * 50
 
 
+def test_a_mirrored_sample_is_that_of_the_exchanged_ears():
+    rng = np.random.default_rng(0)
+    ears = rng.standard_normal((40, 2, PARAMS.sample_length)).astype(np.float32)
+    cues, exchanged = (features.from_ears(e, PARAMS).astype(np.float16) for e in (ears, ears[:, ::-1]))
+    labels = rng.uniform(-90, 90, 40).astype(np.float32)
+    changed, new_labels = dataset.mirrored(cues.copy(), labels, rng)
+    flipped = new_labels != labels
+    assert 8 < flipped.sum() < 32
+    assert np.array_equal(new_labels, np.where(flipped, -labels, labels))
+    assert np.array_equal(changed[~flipped], cues[~flipped])
+    inside = np.abs(np.abs(cues[..., 0]) - np.pi) > 0.01  # pi and -pi are the same phase
+    error = np.abs(changed[flipped] - exchanged[flipped])[inside[flipped]]
+    assert np.quantile(error, 0.999) < 0.03
+
+
 @pytest.mark.parametrize("files", [2, 3, 4, 10])
 def test_no_speech_file_on_both_sides(tmp_path, files):
     shards = [fake_shard(tmp_path, f"{s}_{n}.npz", f"speech{s}") for s in range(files) for n in range(2)]
@@ -198,9 +214,10 @@ def test_every_sample_comes_once_with_its_label(tmp_path, blocks_mixed, batch_si
     seen = []
     for samples, labels in dataset.batches(blocks, batch_size, blocks_mixed, np.random.default_rng(0)):
         assert len(samples) == len(labels) <= batch_size
-        assert np.array_equal(samples[:, 0, 0, 1].astype(np.float32), labels)  # the row number is both
+        assert np.array_equal(samples[:, 0, 0, 1].astype(np.float32), labels)  # the row number is both, mirrored or not
         assert (samples[:, 0, :, 1] == samples[:, 0, :1, 1]).all()
-        seen += [(float(sample[5, 5, 0]) * 16, float(label)) for sample, label in zip(samples, labels)]
+        assert np.all(samples[:, 5, 5, 0] * np.sign(labels) >= 0)
+        seen += [(abs(float(sample[5, 5, 0])) * 16, abs(float(label))) for sample, label in zip(samples, labels)]
     assert sorted(seen) == sorted((float(i), float(row)) for i in range(5) for row in range(37 + i))
     assert seen != sorted(seen)
 
