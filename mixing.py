@@ -129,8 +129,7 @@ class Mixer:
             size = scene.fft_size(reach + len(colour) - 1 + length)
             excerpt = scene.at_ears(scene.cut(signal, start, size - length, length, around),
                                     scene.response_spectrum(colour, size), reach + length)
-        heard_from = place.heard_from if len(rows) == len(place.heard_from) else place.heard_from[rows]
-        at_ears = scene.at_ears(excerpt[-(place.reach + length):], heard_from, length)
+        at_ears = scene.at_ears(excerpt[-(place.reach + length):], _directions(place, rows), length)
         if place.tail is not None:
             at_ears += scene.at_ears(excerpt[-(place.tail_reach + length):], place.tail, length)
         return at_ears
@@ -184,7 +183,7 @@ class Mixer:
         if field == "diffuse":
             starts = [scene.draw_start(rng, clip.starts) for _ in self._circle]
             excerpts = np.stack([self._noise_excerpt(place, clip, start) for start in starts])
-            return scene.diffuse(excerpts, place.heard_from[self._circle], self.params.circle_deg,
+            return scene.diffuse(excerpts, _directions(place, self._circle), self.params.circle_deg,
                                  self.params.sample_length)
         if field == "diotic":
             excerpt = self._noise_excerpt(place, clip, scene.draw_start(rng, clip.starts))
@@ -227,6 +226,12 @@ class Mixer:
     def ears(self, speech, noise, snr_db):
         """Ear signals of speech in noise, to listen to: (azimuth, 2, n) float32."""
         return speech.signals + np.float32(scene.noise_gain(speech.front, noise.signals, snr_db)) * noise.signals
+
+
+def _directions(place, rows):
+    """Spectra (row, 2, bin) of some directions of a place; not a copy of megabytes where it is all of them in order."""
+    everything = np.array_equal(rows, np.arange(len(place.heard_from)))
+    return place.heard_from if everything else place.heard_from[rows]
 
 
 def recoloured(rng, response, azimuth_deg, spread_db):

@@ -68,6 +68,11 @@ def test_the_front_is_that_of_azimuth_0_whether_asked_for_or_not():
     np.testing.assert_allclose(mixture(without)[0].front, mixture(with_front)[0].front, atol=1e-5)
 
 
+def test_azimuths_in_any_order_keep_their_place():
+    ascending, descending = mixer(), mixer(azimuth_deg=PARAMS.azimuth_deg[::-1])
+    np.testing.assert_allclose(mixture(descending)[0].signals, mixture(ascending)[0].signals[::-1], atol=1e-6)
+
+
 def test_what_is_off_draws_nothing():
     class Counting:
         draws = 0
