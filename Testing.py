@@ -91,7 +91,7 @@ def predict(networks, shards, params):
 
 def in_steps(snr_db):
     """SNRs as they are, or to the nearest 5 dB where they were drawn from a range."""
-    return snr_db if len(np.unique(snr_db)) <= MOST_SNRS else np.round(snr_db / 5) * 5 + np.float32(0)
+    return snr_db if len(np.unique(snr_db)) <= MOST_SNRS else np.round(snr_db / 5) * 5 + np.float32(0)  # -0 to 0
 
 
 def template_cues(params):

@@ -17,7 +17,7 @@ import console
 import dataset
 import spatialise
 from console import BadInput
-from params import LOSSES, Params
+from params import LOSSES, Params, flag_of
 
 
 def parse_args(argv=None):
@@ -51,7 +51,7 @@ def parse_args(argv=None):
         if getattr(args, flag) is not None:
             why = ("does nothing with --from-wavs; leave one of them out (--samples says how long to train)."
                    if args.from_wavs else "does nothing without --from-wavs; shards are what SpatialiseTRAIN.py made.")
-            raise BadInput(f"--{flag.replace('_', '-')} {why}")
+            raise BadInput(f"{flag_of(flag)} {why}")
     params = spatialise.scene_params(args, "TRAIN") if args.from_wavs else default
     return replace(params, loss=args.loss, batch_size=args.batch_size, learning_rate=args.learning_rate,
                    seed=args.seed), args

@@ -473,6 +473,7 @@ class ShardFeed:
         self.params = replace(params, frames=shards[0].params["frames"])
         self._training, self._validation = split(shards, self.params)
         self.training_count, self.validation_count = count_samples(self._training), count_samples(self._validation)
+        self._lot_blocks = self.params.in_memory_of(params.blocks_mixed)
         self.epochs = epochs_for(self.training_count, params)
         self.title = f"{len(shards)} shards"
         self.scenes = {name: value for name, value in shards[0].params.items() if not name.endswith("_sha256")}
@@ -486,18 +487,14 @@ class ShardFeed:
     def __exit__(self, *_):
         pass
 
-    @property
-    def _blocks_mixed(self):
-        return max(2, self.params.blocks_mixed * 50 // max(50, self.params.frames))  # longer ones: the same memory
-
     def training(self, epoch):
         """Shuffled batches of one epoch; their order follows from seed and epoch."""
         rng = np.random.default_rng([self.params.seed, epoch])
-        return read_ahead(batches(self._training, self.params.batch_size, self._blocks_mixed, rng), self.AHEAD)
+        return read_ahead(batches(self._training, self.params.batch_size, self._lot_blocks, rng), self.AHEAD)
 
     def validation(self, batch_size):
         """Batches of the validation samples, always the same."""
-        return read_ahead(batches(self._validation, batch_size, self._blocks_mixed), self.AHEAD // 4)
+        return read_ahead(batches(self._validation, batch_size, self._lot_blocks), self.AHEAD // 4)
 
 
 def epochs_for(sample_count, params):

@@ -54,7 +54,7 @@ class WavFeed:
         """
         self.params, self.scenes, self._workers = params, scenes, workers
         sides, border = _sides(speech, params)
-        places = max(1, PLACES * 50 // max(50, params.frames))  # the same memory if samples are longer
+        places = params.in_memory_of(PLACES)
         lot = places * NOISES * len(params.azimuth_deg)
         self._lots = min(LOTS_PER_EPOCH, -(-samples // lot))
         self.training_count, self.validation_count = self._lots * lot, VALIDATION_LOTS * lot

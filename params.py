@@ -129,6 +129,10 @@ class Params:
         """What is cut from a speech file for one sample: the sample and its lead-in, in samples."""
         return self.lead_in_samples + self.sample_length
 
+    def in_memory_of(self, count):
+        """As many of `count` things as take the same memory when samples are longer than the usual 50 frames."""
+        return max(1, count * 50 // max(50, self.frames))
+
     @property
     def excerpt_s(self):
         """`excerpt_length` in seconds (1.04)."""

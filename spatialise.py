@@ -51,7 +51,6 @@ def add_scene_flags(parser, side):
     Returns their names as in the parsed arguments.
     """
     default = Params()
-    snr_db = default.snr_db if side == "TRAIN" else default.snr_db_test
 
     def numbers(values):
         return " ".join(f"{value:g}" for value in values)
@@ -61,7 +60,7 @@ def add_scene_flags(parser, side):
         group.add_argument("--speech", metavar="DIR", help=f"speech files (default: Speech{side})"),
         group.add_argument("--noise", metavar="DIR", help=f"noise files (default: Noise{side})"),
         group.add_argument("--snr-db", metavar="SNR", nargs="+", type=float,
-                           help=f"SNRs in dB (default: {numbers(snr_db)})"),
+                           help=f"SNRs in dB (default: {numbers(_usual_snr_db(side))})"),
         group.add_argument("--noise-field", metavar="FIELD", nargs="+",
                            help="diffuse (from all around), diotic (the same at both ears), directional (from one "
                                 "side), talker (speech of another file, from one side), mixed (diffuse and another); "
@@ -95,7 +94,7 @@ def scene_params(args, side):
         given["hrir_set"] = tuple(args.hrir)
     if "snr_db" in given and "snr_range_db" in given:
         raise BadInput("--snr-db and --snr-range-db exclude each other; give steps or a range.")
-    values = {"snr_db": Params().snr_db if side == "TRAIN" else Params().snr_db_test}
+    values = {"snr_db": _usual_snr_db(side)}
     if args.world:
         values |= WORLD
     if "snr_db" in given:
@@ -105,6 +104,10 @@ def scene_params(args, side):
         if flag in given and not values.get(needs):
             raise BadInput(f"{flag_of(flag)} does nothing without {flag_of(needs)}; give both.")
     return replace(Params(), **values)
+
+
+def _usual_snr_db(side):
+    return Params().snr_db if side == "TRAIN" else Params().snr_db_test
 
 
 def _plain(value):

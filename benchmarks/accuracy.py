@@ -102,7 +102,7 @@ def measure(condition, systems, speech, noise, source, params):
 
     """
     params = replace(params, frames=condition.frames, noise_field=(condition.field,),
-                     azimuth_deg=condition.azimuth_deg, hrir_set=(str(source),))
+                     azimuth_deg=condition.azimuth_deg)
     heads = [hrir.load(source, params.sample_rate_hz, mixing.directions_deg(params), params.hrir_padding_samples)]
     mixer, audio = mixing.Mixer(params, heads), dataset.AudioCache(params)
     count = len(params.azimuth_deg)

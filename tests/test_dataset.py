@@ -154,7 +154,7 @@ def test_longer_samples_take_no_more_memory(tmp_path):
     feeds = [dataset.ShardFeed([fake_shard(tmp_path, f"{frames}_{s}.npz", s, frames=frames) for s in "ab"], PARAMS)
              for frames in (50, 200)]
     assert [feed.params.frames for feed in feeds] == [50, 200]
-    assert feeds[1]._blocks_mixed * 200 <= feeds[0]._blocks_mixed * 50
+    assert feeds[1]._lot_blocks * 200 <= feeds[0]._lot_blocks * 50
 
 
 def test_a_mirrored_sample_is_that_of_the_exchanged_ears():
