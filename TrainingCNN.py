@@ -2,7 +2,7 @@
 
     python TrainingCNN.py                                   # BinSL_TRAIN -> checkpoints/best.keras, last.keras
     python TrainingCNN.py --resume                          # go on after an interruption
-    python TrainingCNN.py --loss mse --out checkpoints_mse  # squared error, as in the original
+    python TrainingCNN.py --model original --out checkpoints_original   # the network and loss of Pang et al. 2019
     python TrainingCNN.py --from-wavs --samples 500000      # SpeechTRAIN x NoiseTRAIN mixed afresh, without shards
     python TrainingCNN.py --from-wavs --world               # every kind of scene: docs/scenes.md
 
@@ -17,7 +17,7 @@ import console
 import dataset
 import spatialise
 from console import BadInput
-from params import LOSSES, Params, flag_of
+from params import LOSSES, MODELS, Params, flag_of
 
 
 def parse_args(argv=None):
@@ -31,7 +31,10 @@ def parse_args(argv=None):
     parser.add_argument("--workers", metavar="N", type=int,
                         help="from wavs: processes that mix (default: one for each processor)")
     parser.add_argument("--out", metavar="DIR", default="checkpoints", help="models, history (default: %(default)s)")
-    parser.add_argument("--loss", choices=LOSSES, default=default.loss, help="(default: %(default)s)")
+    parser.add_argument("--model", choices=MODELS, default=default.model,
+                        help="bands, or the network of Pang et al. 2019 (default: %(default)s)")
+    parser.add_argument("--loss", choices=LOSSES,
+                        help=f"(default: {default.loss}; for the original network mse, squared error)")
     parser.add_argument("--epochs", metavar="N", type=int, help="(default: by the number of samples, see above)")
     parser.add_argument("--batch-size", metavar="N", type=int, default=default.batch_size,
                         help="(default: %(default)s)")
@@ -53,7 +56,8 @@ def parse_args(argv=None):
                    if args.from_wavs else "does nothing without --from-wavs; shards are what SpatialiseTRAIN.py made.")
             raise BadInput(f"{flag_of(flag)} {why}")
     params = spatialise.scene_params(args, "TRAIN") if args.from_wavs else default
-    return replace(params, loss=args.loss, batch_size=args.batch_size, learning_rate=args.learning_rate,
+    loss = args.loss or ("mse" if args.model == "original" else default.loss)
+    return replace(params, model=args.model, loss=loss, batch_size=args.batch_size, learning_rate=args.learning_rate,
                    seed=args.seed), args
 
 
@@ -95,7 +99,7 @@ def train(feed, args):
 
         epochs = args.epochs or feed.epochs
         print(f"{feed.training_count} training and {feed.validation_count} validation samples an epoch of "
-              f"{feed.title}, {epochs} epochs, loss: {feed.params.loss}.", flush=True)
+              f"{feed.title}, {epochs} epochs, model: {feed.params.model}, loss: {feed.params.loss}.", flush=True)
         history = training.fit(feed, epochs, out, resume)
     best = min(history, key=lambda row: row["validation_loss"])
     print(f"{out}: best.keras is epoch {best['epoch']}, {best['validation_within_5_deg_percent']:.1f} % of the "

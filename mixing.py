@@ -86,12 +86,13 @@ class Mixer:
         head = self.heads[which]
         response, rt60_s, tail, microphones, colour = head.response, head.rt60_s, None, None, None
         if np.isnan(head.rt60_s):  # a measured room neither grows with the head nor stands in another room
-            if p.head_size:
+            is_other = (p.head_size or p.head_colour_db) and rng.random() < p.head_share
+            if p.head_size and is_other:
                 size = rng.uniform(*p.head_size)
                 response = hrir.resized(head, size, p.sample_rate_hz, p.hrir_padding_samples)
-            if p.head_colour_db:
+            if p.head_colour_db and is_other:
                 response = recoloured(rng, response, self.directions_deg, p.head_colour_db)
-            if p.rt60_s:
+            if p.rt60_s and rng.random() < p.room_share:
                 room = rooms.draw(rng, p.rt60_s, p.drr_db)
                 response, tail = rooms.responses(room, response, self.directions_deg, p.sample_rate_hz, rng)
                 rt60_s = room.rt60_s

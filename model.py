@@ -1,11 +1,14 @@
-"""The network: a table of layers, its training step, its answer in degrees, and its file. The only user of Keras.
+"""The networks: tables of layers, their training step, their answer in degrees, their files. The only user of Keras.
 
-    network = Network(Params())                       # or Network.load("checkpoints/best.keras")
+    network = Network(Params())                       # or Network.load("pretrained/best.keras")
     network.azimuth_deg(samples)                      # (n, 321, 50, 2) -> (n,)
 
-Two ways to train the same layers (Params.loss): "mse" is squared error in degrees on one linear output, as Pang et al.
-2019; "distribution" is cross-entropy on a distribution over 37 azimuths against a Gaussian around the true one
-(HL-Gauss: Imani and White 2018), read out as its mean around its peak. Either way the answer is one continuous azimuth.
+Two networks (Params.model). "original" is that of Pang et al. 2019. "bands" looks at 20 bands of frequency, each by
+itself, through filters that respect left and right, and averages what they say over any number of frames.
+
+Two ways to train either (Params.loss): "mse" is squared error in degrees on one linear output; "distribution" is
+cross-entropy on a distribution over 37 azimuths against a Gaussian around the true one (HL-Gauss: Imani and White 2018),
+read out as its mean around its peak. Either way the answer is one continuous azimuth.
 """
 import io
 import json
@@ -18,10 +21,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from scipy.special import ndtr
 
 from console import BadInput, written_whole
 from params import Params, differences
+from readout import read_out, soft_labels
 
 
 @contextmanager
@@ -51,27 +54,24 @@ with _hushed():
 
     tf.zeros(1).numpy()  # the first operation looks for devices, and says so
 
-PREDICT_BATCH = 256
-WINDOW_FRAMES = 50              # what the table of layers takes; other durations are made of it, see Network
+PREDICT_FRAMES = 6400           # at once, of all samples together: 128 of 50 frames
+GLIMPSE_FRAMES = 10             # training of the bands also looks at this much of every sample
+WINDOW_FRAMES = 50              # what the original takes; it makes other durations of it, see Network
 WINDOW_HOP_FRAMES = 25
-PER_RADIAN = 0.5                # tanh(0.5 x pi) = 0.92: the IPD keeps its resolution up to its ends
-NEPER_PER_DB = np.log(10) / 20  # tanh(g) of the level difference g in neper
+NEPER_PER_DB = np.float32(np.log(10) / 20)
 PARAMS_ENTRY, STATE_ENTRY = "binsl.json", "binsl_training.npz"  # our own entries in a .keras archive
 
 
 def _layers(params):
-    """The table: one layer a line, as Pang et al. 2019, table 2. Shapes are (frequency, frame, channel)."""
+    """The table of Params.model: one layer a line."""
+    return {"bands": _bands, "original": _original}[params.model](params)
+
+
+def _original(params):
+    """Pang et al. 2019, table 2, on raw radians and dB. Shapes are (frequency, frame, channel)."""
     conv = {"activation": "relu", "kernel_regularizer": keras.regularizers.L2(params.l2)}
     layer = keras.layers
-    head = {                                                        # (256,) ->
-        "mse": [layer.Dense(1, name="azimuth_deg")],                # (1,) degrees
-        "distribution": [layer.Dense(len(params.class_deg), name="logits"),
-                         layer.Softmax(name="distribution")],       # (37,) probabilities
-    }[params.loss]
     return [                                                        # (321, 50, 2) ->
-        # Both cues into -1..1, without parameters: an empty bin's 60 dB no longer drowns the others. tanh keeps sign
-        # and order; of the ILD it is the exact measure (|R|^2 - |L|^2) / (|R|^2 + |L|^2).
-        layer.Rescaling([PER_RADIAN, NEPER_PER_DB]), layer.Activation("tanh"),
         layer.Conv2D(32, 5, strides=3, **conv), layer.BatchNormalization(),   # (106, 16, 32)
         layer.Conv2D(64, 3, strides=2, **conv), layer.BatchNormalization(),   # (52, 7, 64)
         layer.Conv2D(96, 3, strides=2, **conv), layer.BatchNormalization(),   # (25, 3, 96)
@@ -81,58 +81,160 @@ def _layers(params):
         layer.Dropout(params.dropout),
         layer.Dense(512, activation="relu"),
         layer.Dense(256, activation="relu"),
-        *head,
+        *{"mse": [layer.Dense(1, name="azimuth_deg")],                        # (1,) degrees
+          "distribution": [layer.Dense(len(params.class_deg), name="logits"),
+                           layer.Softmax(name="distribution")]}[params.loss],  # (37,) probabilities
     ]
 
 
-def soft_labels(azimuth_deg, params):
-    """The distribution to learn: a Gaussian around each azimuth, integrated over each class (HL-Gauss).
+def _bands(params):
+    """Bands, each by itself, averaged over time; then all together. Every 2 is a pair: as it is, and mirrored."""
+    layer = keras.layers
+    return [                                                        # (321, frames, 2) ->
+        Bands(bins=16, context_frames=3, units=(64, 96)),                     # (2, 1920): 20 bands x 96
+        layer.BatchNormalization(),
+        MirrorDense(512), layer.BatchNormalization(), layer.ReLU(),           # (2, 512)
+        MirrorDense(256), layer.BatchNormalization(), layer.ReLU(),           # (2, 256)
+        *{"mse": [Unmirror(1, name="azimuth_deg")],                           # (1,) degrees
+          "distribution": [Unmirror(len(params.class_deg), name="logits"),
+                           layer.Softmax(name="distribution")]}[params.loss],  # (37,) probabilities
+    ]
 
-    Parameters
-    ----------
-    azimuth_deg : np.ndarray [shape=(n,)]
-    params : Params, for the classes and label_spread_deg
 
-    Returns
-    -------
-    np.ndarray [shape=(n, class)], float32, rows sum to 1
+# ------------------------------------------------------------------------------------------------ layers of the bands
+#
+# Exchange the ears and the azimuth must change its sign. These layers hold that exactly, whatever their weights: each
+# computes a pair, what it says of the sample and what it says of the mirrored sample. With x and x' a pair,
+# y = A (x + x') + B (x - x') and y' = A (x + x') - B (x - x') is the general linear layer of this kind, at half the
+# multiplications of computing both (group equivariance: Cohen and Welling, ICML 2016).
 
+def _mirror_sum(even, odd):
+    """Pair of a layer from its A (x + x') and its B (x - x')."""
+    return even + odd, even - odd
+
+
+@keras.saving.register_keras_serializable("binsl")
+class Bands(keras.layers.Layer):
+    """What each band of neighbouring bins says, averaged over time: cues (n, bin, frame, 2) -> (n, 2, band x unit).
+
+    A bin's cues become the unit vector of baseline.py, (tanh g, cos IPD / cosh g, sin IPD / cosh g): no phase wrap, and
+    an empty bin's 60 dB count no more than others. Exchanging the ears negates the first and the last. A band sees
+    `context_frames` frames at once through `units[0]` filters, then two such steps in time through `units[1]`; a gate
+    says how much a moment of a band is worth. The 0 Hz bin, which has no phase, is left out.
     """
-    grid = np.asarray(params.class_deg, np.float64)
-    middles = (grid[1:] + grid[:-1]) / 2
-    edges = np.concatenate(([2 * grid[0] - middles[0]], middles, [2 * grid[-1] - middles[-1]]))
-    below = ndtr((edges - np.asarray(azimuth_deg, np.float64)[:, None]) / params.label_spread_deg)
-    mass = np.diff(below, axis=1)
-    return (mass / mass.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    def __init__(self, bins, context_frames, units, **options):
+        super().__init__(**options)
+        self.bins, self.context_frames, self.units = bins, context_frames, tuple(units)
+
+    def build(self, shape):
+        """Make the weights, which every band has its own of."""
+        self.bands, inputs = (shape[1] - 1) // self.bins, self.bins * self.context_frames
+        first, second = self.units
+
+        def weights(name, rows, columns, scale):
+            # He et al. 2015, halved for the sum of two halves; unit vectors have a mean square of 1/3 a component
+            start = keras.initializers.RandomNormal(stddev=float(np.sqrt(scale / rows)))
+            return self.add_weight(name=name, shape=(self.bands, rows, columns), initializer=start)
+
+        self.first_even, self.first_odd = weights("first_even", inputs, first, 2), weights("first_odd", 2 * inputs,
+                                                                                           first, 2)
+        self.first_bias = self.add_weight(name="first_bias", shape=(self.bands, 1, first), initializer="zeros")
+        self.second_even, self.second_odd = (weights(f"second_{part}", 2 * first, second, 0.5)
+                                             for part in ("even", "odd"))
+        self.second_bias = self.add_weight(name="second_bias", shape=(self.bands, 1, second), initializer="zeros")
+        self.gate = weights("gate", second, 1, 0.5)
+        self.gate_bias = self.add_weight(name="gate_bias", shape=(self.bands, 1, 1), initializer="zeros")
+
+    def call(self, cues):
+        """Cues to features; the band comes first inside, so that one batched product serves all of them."""
+        count, frames, bands = tf.shape(cues)[0], tf.shape(cues)[2], self.bands
+        cues = tf.reshape(cues[:, 1:1 + bands * self.bins], (count, bands, self.bins, frames, 2))
+        cues = tf.transpose(cues, (1, 0, 3, 2, 4))                                # (band, n, frame, bin, 2)
+        cues = tf.concat((cues, cues[:, :, frames - frames % 2:]), axis=2)        # steps of two: an odd last one again
+        ipd, level = cues[..., 0], tf.tanh(cues[..., 1] * NEPER_PER_DB)
+        across = tf.sqrt(tf.maximum(1 - level * level, 0))                        # 1 / cosh g
+        even = self._with_context(tf.cos(ipd) * across)
+        odd = self._with_context(tf.concat((level, tf.sin(ipd) * across), axis=-1))
+        pair = _mirror_sum(even @ self.first_even + self.first_bias, odd @ self.first_odd)
+        seen, mirrored = (self._in_steps(tf.nn.relu(each)) for each in pair)      # (band, n x step, 2 x unit)
+        pair = _mirror_sum((seen + mirrored) @ self.second_even + self.second_bias,
+                           (seen - mirrored) @ self.second_odd)
+        seen, mirrored = map(tf.nn.relu, pair)                                    # (band, n x step, unit)
+        worth = tf.sigmoid((seen + mirrored) @ self.gate + self.gate_bias)
+        return tf.stack([self._averaged(worth * each, count) for each in (seen, mirrored)], axis=1)
+
+    def _with_context(self, values):
+        """(band, n, frame, value) -> (band, n x frame, neighbouring frames x value); zeros beyond the ends."""
+        frames, before = tf.shape(values)[2], self.context_frames // 2
+        padded = tf.pad(values, ((0, 0), (0, 0), (before, self.context_frames - 1 - before), (0, 0)))
+        wide = tf.concat([padded[:, :, at:at + frames] for at in range(self.context_frames)], axis=-1)
+        return tf.reshape(wide, (self.bands, -1, self.context_frames * values.shape[-1]))
+
+    def _in_steps(self, values):
+        return tf.reshape(values, (self.bands, -1, 2 * values.shape[-1]))
+
+    def _averaged(self, values, count):
+        """(band, n x step, unit) -> (n, band x unit)."""
+        units = values.shape[-1]
+        mean = tf.reduce_mean(tf.reshape(values, (self.bands, count, -1, units)), axis=2)
+        return tf.reshape(tf.transpose(mean, (1, 0, 2)), (-1, self.bands * units))
+
+    def compute_output_shape(self, shape):
+        """(n, bin, frame, 2) -> (n, 2, band x unit)."""
+        return shape[0], 2, (shape[1] - 1) // self.bins * self.units[1]
+
+    def get_config(self):
+        """Arguments, for Keras."""
+        return super().get_config() | {"bins": self.bins, "context_frames": self.context_frames, "units": self.units}
 
 
-def read_out(distribution, params):
-    """One azimuth from a distribution: its mean within readout_reach_deg of its peak.
+@keras.saving.register_keras_serializable("binsl")
+class MirrorDense(keras.layers.Layer):
+    """Dense layer on pairs, without a bias, which the normalisation after it has: (n, 2, value) -> (n, 2, unit)."""
 
-    At the ends of the grid the neighbourhood is one-sided and its mean is drawn inwards by up to 2 degrees. That is
-    undone: reading out the soft label of any azimuth gives that azimuth.
+    def __init__(self, units, **options):
+        super().__init__(**options)
+        self.units = units
 
-    Parameters
-    ----------
-    distribution : np.ndarray [shape=(n, class)], rows sum to 1
-    params : Params
+    def build(self, shape):
+        """Make the weights."""
+        start = keras.initializers.RandomNormal(stddev=float(np.sqrt(1 / shape[-1])))
+        self.even, self.odd = (self.add_weight(name=name, shape=(shape[-1], self.units), initializer=start)
+                               for name in ("even", "odd"))
 
-    Returns
-    -------
-    np.ndarray [shape=(n,)], float64, degrees
+    def call(self, pair):
+        """Multiply."""
+        seen, mirrored = pair[:, 0], pair[:, 1]
+        return tf.stack(_mirror_sum((seen + mirrored) @ self.even, (seen - mirrored) @ self.odd), axis=1)
 
+    def compute_output_shape(self, shape):
+        """(n, 2, value) -> (n, 2, unit)."""
+        return shape[0], 2, self.units
+
+    def get_config(self):
+        """Arguments, for Keras."""
+        return super().get_config() | {"units": self.units}
+
+
+@keras.saving.register_keras_serializable("binsl")
+class Unmirror(keras.layers.Dense):
+    """Dense layer that ends the pairs: (n, 2, value) -> (n, class), those of the mirrored in reverse order and added.
+
+    A single unit is an azimuth: that of the mirrored is subtracted.
     """
-    truth = np.linspace(params.class_deg[0], params.class_deg[-1], 721)
-    seen = np.maximum.accumulate(_mean_around_peak(soft_labels(truth, params), params))  # accumulate: rounding only
-    return np.interp(_mean_around_peak(distribution, params), seen, truth)
+
+    def call(self, pair):
+        """Multiply and fold."""
+        both = super().call(pair)
+        return both[:, 0] + both[:, 1, ::-1] if self.units > 1 else both[:, 0] - both[:, 1]
+
+    def compute_output_shape(self, shape):
+        """(n, 2, value) -> (n, class)."""
+        return shape[0], self.units
 
 
-def _mean_around_peak(distribution, params):
-    grid = np.asarray(params.class_deg, np.float64)
-    peak = grid[np.argmax(distribution, axis=1)]
-    weight = np.where(np.abs(grid - peak[:, None]) <= params.readout_reach_deg, distribution, 0).astype(np.float64)
-    return (weight * grid).sum(axis=1) / weight.sum(axis=1)
-
+# ------------------------------------------------------------------------------------------------------- the network
 
 def windows(frames):
     """Which frames each window of WINDOW_FRAMES takes from a sample of `frames`: (window, WINDOW_FRAMES) int.
@@ -147,10 +249,10 @@ def windows(frames):
 
 
 class Network:
-    """The CNN with the parameters of its features and layers.
+    """A network with the parameters of its features and layers.
 
-    The layers see 50 frames. Samples of another duration are repeated, or cut into `windows` whose scores (logits or
-    degrees) are averaged, in training as in use: one set of weights serves every duration.
+    One set of weights serves samples of any duration: the bands average over their frames. The original sees 50; for
+    it, samples are repeated, or cut into `windows` whose scores (logits or degrees) are averaged.
 
     `params` are its Params, `scenes` the numbers its samples were made with, `state` what training keeps beside the
     weights (None for a network that was not loaded from a file with `with_state=True`).
@@ -160,51 +262,66 @@ class Network:
         """Build it with weights drawn from params.seed."""
         keras.utils.set_random_seed(params.seed)
         self.params, self.scenes, self.state = params, scenes, None
-        inputs = keras.Input((params.bins, WINDOW_FRAMES, 2))
+        self._is_windowed = params.model == "original"
+        inputs = keras.Input((params.bins, WINDOW_FRAMES if self._is_windowed else None, 2))
         outputs = [inputs]
         for layer in _layers(params):
             outputs.append(layer(outputs[-1]))
         self.keras_model = keras.Model(inputs, outputs[-1])
         # The loss is taken before the softmax, where it neither overflows nor loses its gradient.
-        self._scores = keras.Model(inputs, outputs[-2]) if params.loss == "distribution" else self.keras_model
+        scores = outputs[-2 if params.loss == "distribution" else -1]
+        self._scores = keras.Model(inputs, scores)
+        self._first, self._others = self.keras_model.layers[1], keras.Model(outputs[1], scores)
         self._optimizer = keras.optimizers.Adam(params.learning_rate)
         self._optimizer.build(self.keras_model.trainable_variables)
         self._compiled = {}
+        self.begin_epoch(0)
 
     def _functions(self, frames):
         """Return the training step and the forward pass for samples of `frames`, compiled once."""
         if frames not in self._compiled:
             samples = tf.TensorSpec((None, self.params.bins, frames, 2), tf.float16)
             targets = tf.TensorSpec((None, self._scores.output_shape[-1]), tf.float32)
-            self._compiled[frames] = (tf.function(self._step, input_signature=[samples, targets]),
+            glimpse = tf.TensorSpec((), tf.int32)
+            self._compiled[frames] = (tf.function(self._step, input_signature=[samples, targets, glimpse]),
                                       tf.function(self._answer, input_signature=[samples]))
         return self._compiled[frames]
 
     def _scored(self, samples, training):
-        """Scores before the softmax, (n, class) or (n, 1), averaged over the windows of each sample."""
-        frames = samples.shape[2]
+        """Scores before the softmax, (n, class) or (n, 1)."""
         samples = tf.cast(samples, tf.float32)
-        if frames == WINDOW_FRAMES:
+        if not self._is_windowed:
             return self._scores(samples, training=training)
-        chosen = windows(frames)
+        chosen = windows(samples.shape[2])
         cut = tf.gather(samples, chosen, axis=2)                       # (n, bin, window, 50, 2)
         cut = tf.reshape(tf.transpose(cut, (0, 2, 1, 3, 4)), (-1, samples.shape[1], WINDOW_FRAMES, 2))
         scores = self._scores(cut, training=training)
         return tf.reduce_mean(tf.reshape(scores, (-1, len(chosen), scores.shape[-1])), axis=1)
 
+    def _scored_in_training(self, samples, glimpse):
+        """Scores of the samples, and below them those of GLIMPSE_FRAMES from `glimpse` on: both durations are learnt."""
+        frames = samples.shape[2]
+        if self._is_windowed or frames <= GLIMPSE_FRAMES:
+            return self._scored(samples, training=True)
+        samples = tf.cast(samples, tf.float32)
+        features = [self._first(samples), self._first(samples[:, :, glimpse:glimpse + GLIMPSE_FRAMES])]
+        return self._others(tf.concat(features, axis=0), training=True)
+
     def _answer(self, samples):
         scores = self._scored(samples, training=False)
         return tf.nn.softmax(scores) if self.params.loss == "distribution" else scores
 
-    def _step(self, samples, targets):
+    def _step(self, samples, targets, glimpse):
         with tf.GradientTape() as tape:
-            scores = self._scored(samples, training=True)
+            scores = self._scored_in_training(samples, glimpse)
+            durations = tf.shape(scores)[0] // tf.shape(targets)[0]
+            wanted = tf.tile(targets, (durations, 1))
             if self.params.loss == "distribution":
-                each = tf.nn.softmax_cross_entropy_with_logits(targets, scores)
+                each = tf.nn.softmax_cross_entropy_with_logits(wanted, scores)
             else:
-                each = tf.square(targets - scores)
-            loss = tf.reduce_mean(each)
-            total = loss + tf.add_n(self._scores.losses)  # the L2 of the convolutions
+                each = tf.square(wanted - scores)
+            total = tf.add_n([tf.reduce_mean(each), *self._scores.losses])  # with the L2 of the original's convolutions
+            loss = tf.reduce_mean(each[:tf.shape(targets)[0]])
         variables = self.keras_model.trainable_variables
         self._optimizer.apply_gradients(zip(tape.gradient(total, variables), variables))
         return loss
@@ -215,7 +332,8 @@ class Network:
         return np.asarray(azimuth_deg, np.float32)[:, None]
 
     def begin_epoch(self, epoch):
-        """Make dropout depend on the seed and the number of the epoch alone, so that a resumed run repeats."""
+        """Make all that is random depend on the seed and the number of the epoch alone, so that a resumed run repeats."""
+        self._rng = np.random.default_rng([self.params.seed, epoch])
         for layer in self.keras_model.layers:
             if isinstance(layer, keras.layers.Dropout):
                 layer.seed_generator.state.assign([self.params.seed % 2 ** 32, epoch])
@@ -232,23 +350,34 @@ class Network:
         """
         self._optimizer.learning_rate.assign(learning_rate)
         train_step, _ = self._functions(samples.shape[2])
-        return train_step(samples, self._targets(azimuth_deg))
+        glimpse = self._rng.integers(max(1, samples.shape[2] - GLIMPSE_FRAMES + 1), dtype=np.int32)
+        return train_step(samples, self._targets(azimuth_deg), glimpse)
 
     def outputs(self, samples):
         """What the last layer gives, any number of samples: (n, 37) probabilities or (n, 1) degrees, float32."""
         _, forward = self._functions(samples.shape[2])
-        return np.concatenate([forward(samples[at:at + PREDICT_BATCH]).numpy()
-                               for at in range(0, len(samples), PREDICT_BATCH)])
+        batch = max(1, PREDICT_FRAMES // samples.shape[2])
+        return np.concatenate([forward(samples[at:at + batch]).numpy() for at in range(0, len(samples), batch)])
 
-    def azimuth_of(self, outputs):
-        """Azimuths in degrees, (n,) float64, from what `outputs` gave; -90..90, where the project's labels lie."""
+    def answer_of(self, outputs):
+        """Azimuths and their spreads in degrees, two (n,) float64, from what `outputs` gave.
+
+        Azimuths are -90..90, where the project's labels lie; the spread is that of readout.read_out, and NaN for a
+        network trained with squared error, which does not say how sure it is.
+        """
         if self.params.loss == "distribution":
             return read_out(outputs, self.params)
-        return np.clip(outputs[:, 0].astype(np.float64), self.params.class_deg[0], self.params.class_deg[-1])
+        azimuth_deg = outputs[:, 0].astype(np.float64)
+        return (np.clip(azimuth_deg, self.params.class_deg[0], self.params.class_deg[-1]),
+                np.full(len(azimuth_deg), np.nan))
+
+    def answer(self, samples):
+        """Azimuths and spreads in degrees, two (n,) float64, of samples (n, bin, frame, 2)."""
+        return self.answer_of(self.outputs(samples))
 
     def azimuth_deg(self, samples):
-        """Answer for samples (n, bin, frame, 2): azimuths in degrees, (n,) float64."""
-        return self.azimuth_of(self.outputs(samples))
+        """Azimuths in degrees, (n,) float64, of samples (n, bin, frame, 2)."""
+        return self.answer(samples)[0]
 
     def loss_of(self, outputs, azimuth_deg):
         """Sum over samples of the loss that training minimises, without the L2 term, from what `outputs` gave."""

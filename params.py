@@ -8,6 +8,7 @@ from math import isfinite
 from console import BadInput
 
 NOISE_FIELDS = ("diffuse", "diotic", "directional", "talker", "mixed")
+MODELS = ("bands", "original")
 LOSSES = ("distribution", "mse")
 
 
@@ -49,7 +50,9 @@ class Params:
     snr_range_db: tuple = ()
     head_size: tuple = ()
     head_colour_db: float = 0.0
+    head_share: float = 1.0           # of the scenes have another head, the others the measured one
     rt60_s: tuple = ()
+    room_share: float = 1.0           # of the scenes are in a room, the others in the free field
     drr_db: tuple = (-3.0, 15.0)      # of the rooms of rt60_s
     mic_level_db: float = 0.0
     mic_colour_db: float = 0.0
@@ -59,9 +62,10 @@ class Params:
     mixed_level_db: float = 10.0      # noise field "mixed": the second noise is up to this much weaker or stronger
     least_snr_of_two_db: float = 3.0  # drawn beside a second source from one direction: else either could be meant
 
-    # Network: Pang et al. 2019, table 2; the layers themselves stand in model.py.
-    dropout: float = 0.3
-    l2: float = 1e-3
+    # Network; the layers themselves stand in model.py.
+    model: str = "bands"
+    dropout: float = 0.3              # of the original: Pang et al. 2019, table 2
+    l2: float = 1e-3                  # of its convolutions
     loss: str = "distribution"
     label_spread_deg: float = 4.0     # standard deviation of the soft labels: HL-Gauss, Imani and White, ICML 2018
     readout_reach_deg: float = 10.0   # the answer is the mean of the distribution this far around its peak
@@ -104,6 +108,7 @@ class Params:
                        else f"{least:g} to {greatest:g}")
             _need(least <= low <= high <= greatest, flag_of(name), _list((low, high) if isinstance(value, tuple)
                                                                        else (value,)), allowed)
+        _need(self.model in MODELS, "--model", self.model, " or ".join(MODELS))
         _need(self.loss in LOSSES, "--loss", self.loss, " or ".join(LOSSES))
         _need(2 <= self.batch_size <= 4096, "--batch-size", self.batch_size, "2 to 4096")
         _need(isfinite(self.learning_rate) and 0 < self.learning_rate <= 1, "--learning-rate", self.learning_rate,
@@ -154,7 +159,7 @@ class Params:
     @property
     def training(self):
         """Every number that a model is trained with, besides those of its shards, as a dict."""
-        return _subset(self, "class_deg", "dropout", "l2", "loss", "label_spread_deg", "readout_reach_deg",
+        return _subset(self, "model", "class_deg", "dropout", "l2", "loss", "label_spread_deg", "readout_reach_deg",
                        "batch_size", "learning_rate", "validation_share", "block_samples", "blocks_mixed", "seed")
 
 
@@ -164,7 +169,9 @@ RANGES = {
     "snr_range_db": (-100, 100, "SNR drawn from this range, one for each mixture, in place of --snr-db"),
     "head_size": (0.7, 1.4, "heads of other sizes: the time axis of the HRIRs stretched by a factor of this range"),
     "head_colour_db": (0, 10, "heads of other spectra: standard deviation of smooth random curves on each ear's HRIRs"),
+    "head_share": (0, 1, "share of the scenes that get such another head"),
     "rt60_s": (0.05, 3, "simulated rooms of this reverberation time"),
+    "room_share": (0, 1, "share of the scenes that are in such a room"),
     "drr_db": (-20, 40, "direct-to-reverberant ratio of those rooms, with the source in front"),
     "mic_level_db": (0, 20, "most that the two microphones differ in level"),
     "mic_colour_db": (0, 10, "standard deviation of smooth random curves on each microphone's response"),
@@ -180,7 +187,9 @@ WORLD = {
     "snr_range_db": (-10.0, 30.0),
     "head_size": (0.87, 1.15),
     "head_colour_db": 2.0,
+    "head_share": 0.7,
     "rt60_s": (0.1, 1.0),
+    "room_share": 0.6,
     "drr_db": (-3.0, 15.0),
     "mic_level_db": 1.0,
     "mic_colour_db": 0.5,

@@ -5,8 +5,8 @@
 
 The first reflections are image sources (Allen and Berkley 1979), each with the HRIR of its own direction; what follows
 is noise that decays with the reverberation time and has the coherence that a diffuse field has at this head's ears.
-Simpler than a room: walls absorb all frequencies alike, and the late part is the same for every azimuth (in a diffuse
-field it does not depend on it).
+Absorption grows with frequency, as that of curtains, carpets and air does, so treble decays faster. Simpler than a room:
+all walls absorb alike, and the late part is the same for every azimuth (in a diffuse field it does not depend on it).
 """
 from typing import NamedTuple
 
@@ -18,12 +18,19 @@ MOST_REFLECTIONS = 2          # of an image source: 24 images
 EARLY_S = 0.025               # reflections carry the energy that decays in this time, the tail the rest;
 EARLY_SHARE = 1 / 20           # in rooms of short reverberation in this share of the RT60
 LATEST_IMAGE_S = 0.05
+WALL_TAPS = 32                # in which a wall's smooth response has died away
 WALL_DISTANCE_M = 0.4         # least, of head and source
 COHERENCE_BINS = 257          # a head's responses are short, so its coherence is smooth
+REFERENCE_HZ = 1000.0         # where the reverberation time is the one asked for
+MOST_TREBLE = 0.2             # per kHz: at 5 kHz the reverberation time is down to 1 / 1.8 of that at 1 kHz
+TAIL_BANDS_HZ = (0.0, 2000.0, 4500.0, 8000.0)  # the tail decays in bands around these
 
 
 class Room(NamedTuple):
-    """A shoebox with a head in it that looks along `yaw_deg` (0 = +x), the source `distance_m` away."""
+    """A shoebox with a head in it that looks along `yaw_deg` (0 = +x), the source `distance_m` away.
+
+    `rt60_s` is the reverberation time at 1 kHz; `treble` by how much absorption grows with every kHz, as a share of it.
+    """
 
     size_m: np.ndarray
     listener_m: np.ndarray
@@ -31,6 +38,11 @@ class Room(NamedTuple):
     distance_m: float
     rt60_s: float
     drr_db: float
+    treble: float = 0.0
+
+    def rt60_at(self, hz):
+        """Reverberation time in seconds at frequencies in Hz."""
+        return self.rt60_s / (1 + self.treble * (hz - REFERENCE_HZ) / 1000)
 
 
 def draw(rng, rt60_s, drr_db):
@@ -40,7 +52,7 @@ def draw(rng, rt60_s, drr_db):
     margin = distance + WALL_DISTANCE_M - 1e-9
     listener = np.array([*rng.uniform(margin, size[:2] - margin), rng.uniform(1.1, 1.8)])
     return Room(size, listener, rng.uniform(0, 360), distance, float(np.exp(rng.uniform(*np.log(rt60_s)))),
-                float(rng.uniform(*drr_db)))
+                float(rng.uniform(*drr_db)), float(rng.uniform(0, MOST_TREBLE)))
 
 
 def responses(room, response, azimuth_deg, sample_rate_hz, rng):
@@ -88,9 +100,15 @@ def _early_s(room):
 def _first_reflections(room, response, azimuth_deg, sample_rate_hz):
     taps = response.shape[-1]
     out = np.zeros((*response.shape[:2], taps + int(LATEST_IMAGE_S * sample_rate_hz) + 1), np.float32)
-    walls = room.size_m.prod() / (2 * (room.size_m[0] * room.size_m[1] + room.size_m[0] * room.size_m[2]
-                                       + room.size_m[1] * room.size_m[2]))  # volume / surface
-    wall_gain = np.exp(-0.161 * walls / room.rt60_s / 2)                    # Eyring 1930: ln(1 - a) = -0.161 V / (S T)
+    volume_over_surface_m = room.size_m.prod() / (2 * (room.size_m[0] * room.size_m[1] + room.size_m[0] * room.size_m[2]
+                                                       + room.size_m[1] * room.size_m[2]))
+    size = next_fast_len(taps + WALL_TAPS, real=True)
+    hz = np.linspace(0, sample_rate_hz / 2, size // 2 + 1)
+    # Eyring 1930: ln(1 - a) = -0.161 V / (S T); without phase, which for so smooth a curve takes less than a tap
+    wall = np.exp(-0.161 * volume_over_surface_m / room.rt60_at(hz) / 2)
+    spectrum = rfft(response, size)
+    behind_walls = [irfft(spectrum * wall ** walls, size)[..., :taps].astype(np.float32)
+                    for walls in range(1, MOST_REFLECTIONS + 1)]
     heading = np.deg2rad(room.yaw_deg - azimuth_deg)                        # azimuth grows clockwise
     source = room.listener_m + room.distance_m * np.stack([np.cos(heading), np.sin(heading), 0 * heading], axis=-1)
     right = np.array([np.sin(np.deg2rad(room.yaw_deg)), -np.cos(np.deg2rad(room.yaw_deg)), 0.0])
@@ -99,14 +117,14 @@ def _first_reflections(room, response, azimuth_deg, sample_rate_hz):
     path = image - room.listener_m
     metres = np.linalg.norm(path, axis=-1)
     delay = np.rint((metres - room.distance_m) / SPEED_OF_SOUND_M_PER_S * sample_rate_hz).astype(int)
-    gain = (wall_gain ** count * room.distance_m / metres).astype(np.float32)
+    gain = (room.distance_m / metres).astype(np.float32)
     lateral_deg = np.rad2deg(np.arcsin(np.clip(path @ right / metres, -1, 1)))  # of the front half plane, as cues go
     middles = (azimuth_deg[1:] + azimuth_deg[:-1]) / 2
     row = np.searchsorted(middles, lateral_deg)
     for target in range(len(azimuth_deg)):
         for each in np.flatnonzero(delay[target] < out.shape[-1] - taps):
             at = delay[target, each]
-            out[target, :, at:at + taps] += gain[target, each] * response[row[target, each]]
+            out[target, :, at:at + taps] += gain[target, each] * behind_walls[count[each] - 1][row[target, each]]
     return out
 
 
@@ -131,10 +149,13 @@ def _tail(room, response, azimuth_deg, sample_rate_hz, rng):
     # Cholesky factor of the spectral matrix: other is what of the right ear the left one does not hold
     at_left = np.sqrt(left) * one
     at_right = np.conj(cross) / np.sqrt(left) * one + np.sqrt(np.maximum(right - np.abs(cross) ** 2 / left, 0)) * other
-    noise = irfft(np.stack([at_left, at_right]), size)[:, :length]
     seconds = (np.arange(length) - begins) / sample_rate_hz
-    rise = np.sin(np.pi / 2 * np.clip(seconds / _early_s(room), 0, 1))       # while the first reflections fade
-    return noise * rise * 10 ** (-3 * seconds / room.rt60_s)
+    hz, spectra = np.linspace(0, sample_rate_hz / 2, size // 2 + 1), np.stack([at_left, at_right])
+    noise = np.zeros((2, length))
+    for band, middle_hz in enumerate(TAIL_BANDS_HZ):                         # their weights add up to one
+        weight = np.interp(hz, TAIL_BANDS_HZ, np.eye(len(TAIL_BANDS_HZ))[band])
+        noise += irfft(spectra * weight, size)[:, :length] * 10 ** (-3 * seconds / room.rt60_at(middle_hz))
+    return noise * np.sin(np.pi / 2 * np.clip(seconds / _early_s(room), 0, 1))  # rises while first reflections fade
 
 
 def diffuse_field(response, azimuth_deg, size):

@@ -76,10 +76,12 @@ def add_scene_flags(parser, side):
                            help="of SOFA files: check against the data, keep as they say, or mirror (default: check)"),
     ]
     for name, (_, _, what) in RANGES.items():
-        is_range = isinstance(getattr(default, name), tuple)
-        usual = f" (default: {numbers(getattr(default, name))})" if name == "drr_db" else " (default: off)"
-        flags.append(group.add_argument(flag_of(name), type=float, nargs=2 if is_range else None,
-                                        metavar=("LOW", "HIGH") if is_range else "DB", help=what + usual))
+        value = getattr(default, name)
+        is_range = isinstance(value, tuple)
+        usual = f" (default: {numbers(value if is_range else [value])})" if value else " (default: off)"
+        metavar = ("LOW", "HIGH") if is_range else "DB" if name.endswith("_db") else "SHARE"
+        flags.append(group.add_argument(flag_of(name), type=float, nargs=2 if is_range else None, metavar=metavar,
+                                        help=what + usual))
     flags.append(group.add_argument("--world", action="store_true", default=None,
                                     help="all of it at once; flags beside it change single values"))
     return [flag.dest for flag in flags]
@@ -100,9 +102,10 @@ def scene_params(args, side):
     if "snr_db" in given:
         values["snr_range_db"] = ()
     values |= given
-    for flag, needs in (("drr_db", "rt60_s"), ("source_level_db", "sensor_snr_db")):
-        if flag in given and not values.get(needs):
-            raise BadInput(f"{flag_of(flag)} does nothing without {flag_of(needs)}; give both.")
+    for flag, *needs in (("drr_db", "rt60_s"), ("room_share", "rt60_s"), ("source_level_db", "sensor_snr_db"),
+                         ("head_share", "head_size", "head_colour_db")):
+        if flag in given and not any(values.get(name) for name in needs):
+            raise BadInput(f"{flag_of(flag)} does nothing without {' or '.join(map(flag_of, needs))}; give both.")
     return replace(Params(), **values)
 
 

@@ -109,7 +109,7 @@ def evaluate(network, feed):
         for samples, azimuth_deg in feed.validation(VALIDATION_BATCH):
             outputs = network.outputs(samples)
             loss += network.loss_of(outputs, azimuth_deg)
-            correct += int(metrics.correct(network.azimuth_of(outputs), azimuth_deg, feed.params.tolerance_deg).sum())
+            correct += int(metrics.correct(network.answer_of(outputs)[0], azimuth_deg, feed.params.tolerance_deg).sum())
             bar.update(len(samples))
     return loss / feed.validation_count, 100 * correct / feed.validation_count
 

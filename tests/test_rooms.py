@@ -1,7 +1,7 @@
 """Simulated rooms have the reverberation time, the ratio and the coherence asked for."""
 import numpy as np
 import pytest
-from scipy.signal import coherence
+from scipy.signal import butter, coherence, sosfilt
 
 import hrir
 import rooms
@@ -28,11 +28,21 @@ def without_direct(whole):
 @pytest.mark.parametrize("drr_db", [-3, 5, 15])
 def test_reverberation_time_and_ratio_are_those_asked_for(rt60_s, drr_db):
     rng = np.random.default_rng(round(100 * rt60_s) + drr_db + 3)
-    room = rooms.draw(rng, (rt60_s, rt60_s), (drr_db, drr_db))
+    room = rooms.draw(rng, (rt60_s, rt60_s), (drr_db, drr_db))._replace(treble=0)
     reverberation = without_direct(impulse_responses(room))[18]
     ratio_db = 10 * np.log10(np.square(HEAD.response[18]).sum() / np.square(reverberation).sum())
     assert ratio_db == pytest.approx(drr_db, abs=0.01)
     assert hrir.reverberation_time_s(reverberation, RATE) == pytest.approx(rt60_s, rel=0.15)
+
+
+def test_treble_decays_faster_by_as_much_as_asked_for():
+    room = rooms.Room(np.array([6.0, 5.0, 3.0]), np.array([3.0, 2.5, 1.5]), 20.0, 1.2, 0.8, 0.0, treble=0.2)
+    reverberation = without_direct(impulse_responses(room))[18]
+    for hz in (500, 1000, 3000, 5000):
+        band = sosfilt(butter(4, (hz / 2 ** 0.5, hz * 2 ** 0.5), "bandpass", fs=RATE, output="sos"), reverberation)
+        assert hrir.reverberation_time_s(band, RATE) == pytest.approx(room.rt60_at(hz), rel=0.15)
+    assert room.rt60_at(1000) == 0.8
+    assert room.rt60_at(6000) == 0.4
 
 
 def test_draws_stay_in_their_ranges_and_rooms():
