@@ -7,8 +7,8 @@ Two networks (Params.model). "original" is that of Pang et al. 2019. "bands" loo
 itself, through filters that respect left and right, and averages what they say over any number of frames.
 
 Two ways to train either (Params.loss): "mse" is squared error in degrees on one linear output; "distribution" is
-cross-entropy on a distribution over 37 azimuths against a Gaussian around the true one (HL-Gauss: Imani and White 2018),
-read out as its mean around its peak. Either way the answer is one continuous azimuth.
+cross-entropy on a distribution over 37 azimuths against a Gaussian around the true one (readout.py). Either way the
+answer is one continuous azimuth.
 """
 import io
 import json
@@ -299,7 +299,7 @@ class Network:
         return tf.reduce_mean(tf.reshape(scores, (-1, len(chosen), scores.shape[-1])), axis=1)
 
     def _scored_in_training(self, samples, glimpse):
-        """Scores of the samples, and below them those of GLIMPSE_FRAMES from `glimpse` on: both durations are learnt."""
+        """Scores of the samples, then those of their GLIMPSE_FRAMES from `glimpse` on: both durations are learnt."""
         frames = samples.shape[2]
         if self._is_windowed or frames <= GLIMPSE_FRAMES:
             return self._scored(samples, training=True)
@@ -332,7 +332,7 @@ class Network:
         return np.asarray(azimuth_deg, np.float32)[:, None]
 
     def begin_epoch(self, epoch):
-        """Make all that is random depend on the seed and the number of the epoch alone, so that a resumed run repeats."""
+        """Make what is random depend on the seed and the number of the epoch alone, so that a resumed run repeats."""
         self._rng = np.random.default_rng([self.params.seed, epoch])
         for layer in self.keras_model.layers:
             if isinstance(layer, keras.layers.Dropout):

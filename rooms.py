@@ -5,8 +5,9 @@
 
 The first reflections are image sources (Allen and Berkley 1979), each with the HRIR of its own direction; what follows
 is noise that decays with the reverberation time and has the coherence that a diffuse field has at this head's ears.
-Absorption grows with frequency, as that of curtains, carpets and air does, so treble decays faster. Simpler than a room:
-all walls absorb alike, and the late part is the same for every azimuth (in a diffuse field it does not depend on it).
+Absorption grows with frequency, as that of curtains, carpets and air does, so treble decays faster. Simpler than a
+room: all walls absorb alike, and the late part is the same for every azimuth (in a diffuse field it does not depend on
+it).
 """
 from typing import NamedTuple
 
