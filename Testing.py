@@ -1,9 +1,10 @@
-"""Scores the best and the last epoch on the shards of SpatialiseTEST.py, beside a baseline without learning.
+"""Scores trained models on the shards of SpatialiseTEST.py, beside a baseline without learning.
 
     python Testing.py                                           # BinSL_TEST, checkpoints -> results
-    python Testing.py --models checkpoints_mse --out results_mse
+    python Testing.py --models pretrained --out results_pretrained   # the model that ships
 
-A prediction, rounded to whole degrees, is correct when it differs by at most 5 degrees (Pang et al. 2019).
+A folder of models holds best.keras, last.keras or both. A prediction, rounded to whole degrees, is correct when it
+differs by at most 5 degrees (Pang et al. 2019).
 """
 import csv
 import json
@@ -21,7 +22,8 @@ import metrics
 import plots
 from params import Params
 
-NAMES = ("best", "last", "baseline")
+MODELS = ("best", "last")
+BASELINE = "baseline"
 MOST_SNRS = 20  # with more different ones they were drawn from a range, and the table is by steps of 5 dB
 
 
@@ -43,13 +45,15 @@ def main(argv=None):
 
     from model import Network  # here, not above: TensorFlow takes seconds, and a wrong flag should not wait for it
 
-    networks = {name: Network.load(Path(args.models) / f"{name}.keras") for name in ("best", "last")}
+    paths = {name: Path(args.models) / f"{name}.keras" for name in MODELS}
+    present = {name: path for name, path in paths.items() if path.is_file()} or paths  # of none, the first is missed
+    networks = {name: Network.load(path) for name, path in present.items()}
     for name, network in networks.items():
         if network.params.frames != frames:
             console.notice(f"{name}.keras was trained on samples of {network.params.frames} frames and is scored on "
                            f"{frames}.")
     out = console.folder_for_output(args.out)
-    predicted = predict(networks, shards, params)
+    predicted, spread = predict(networks, shards, params)
     true_deg = np.concatenate([shard.labels for shard in shards])
     groups = {
         "by_snr_db": in_steps(np.concatenate([shard.snr_db for shard in shards])),
@@ -60,12 +64,14 @@ def main(argv=None):
     }
     results = {name: metrics.score(predicted[name], true_deg) |
                {by: metrics.score_by(group, predicted[name], true_deg) for by, group in groups.items()}
-               for name in NAMES}
-    write_results(results, predicted, shards, out, {
+               for name in predicted}
+    write_results(results, predicted, spread, shards, out, {
         "data": str(args.data), "models": str(args.models), "scenes": shards[0].params,
         "training": {name: network.params.training | {"frames": network.params.frames, "scenes": network.scenes}
                      for name, network in networks.items()}})
-    plots.density(predicted["best"], true_deg, params.tolerance_deg, "Best epoch", out / "predicted_vs_true.png")
+    first = next(iter(networks))
+    plots.density(predicted[first], true_deg, params.tolerance_deg, f"{first.capitalize()} epoch",
+                  out / "predicted_vs_true.png")
     plots.error_by_azimuth(results, out / "error_by_azimuth.png")
     plots.accuracy_by_snr(results, out / "accuracy_by_snr.png")
     print_tables(results)  # last, so that a reader who has seen enough (| head) loses nothing
@@ -75,18 +81,26 @@ def main(argv=None):
 
 
 def predict(networks, shards, params):
-    """Predict the azimuth of every sample: dict of name to (n,) degrees, in the order of the shards."""
-    predicted = {name: [] for name in NAMES}
+    """Predict the azimuth of every sample, and how sure each network is of it.
+
+    Returns
+    -------
+    dict of name to azimuths (n,) in degrees, in the order of the shards, the baseline's included
+    dict of name of a network to spreads (n,) in degrees, NaN for squared error
+
+    """
+    predicted, spread = {name: [] for name in (*networks, BASELINE)}, {name: [] for name in networks}
     blocks = dataset.blocks_of(shards, params.block_samples)
     templates = template_cues(params)
     stream = dataset.read_ahead(dataset.batches(blocks, batch_size=256, blocks_mixed=8), depth=2)
     with console.progress(total=dataset.count_samples(blocks), unit=" samples", desc="Testing") as bar:
         for samples, _ in stream:
             for name, network in networks.items():
-                predicted[name].append(network.azimuth_deg(samples))
-            predicted["baseline"].append(baseline.localise(samples, templates, params.circle_deg))
+                for parts, part in zip((predicted, spread), network.answer(samples)):
+                    parts[name].append(part)
+            predicted[BASELINE].append(baseline.localise(samples, templates, params.circle_deg))
             bar.update(len(samples))
-    return {name: np.concatenate(parts) for name, parts in predicted.items()}
+    return tuple({name: np.concatenate(parts) for name, parts in each.items()} for each in (predicted, spread))
 
 
 def in_steps(snr_db):
@@ -105,32 +119,34 @@ def print_tables(results):
     """Print the figures of the whole, then percent within 5 degrees by SNR, noise field, noise and azimuth."""
     columns = {"within_5_deg_percent": "within 5 deg (%)", "within_10_deg_percent": "within 10 deg (%)",
                "mae_deg": "mean abs. error", "median_deg": "median", "rmse_deg": "RMSE", "bias_deg": "bias (deg)"}
-    title = f"{results['best']['samples']} samples"
+    title = f"{results[BASELINE]['samples']} samples"
     print(f"{title:<16}" + "".join(f"{head:>{len(head) + 3}}" for head in columns.values()))
-    for name in NAMES:
+    for name in results:
         print(f"{name:>16}" + "".join(f"{results[name][key]:{len(head) + 3}.{1 if 'percent' in key else 2}f}"
                                       for key, head in columns.items()))
     titles = {"by_snr_db": "SNR (dB)", "by_noise_field": "noise field", "by_hrir": "head or room", "by_noise": "noise",
               "by_azimuth_deg": "azimuth (deg)"}
     for by, title in titles.items():
-        groups = results["best"][by]
+        groups = results[BASELINE][by]
         width = max(16, *map(len, groups))
-        print(f"\n{title:<{width}}" + "".join(f"{name:>10}" for name in NAMES) + "   within 5 deg (%)")
+        print(f"\n{title:<{width}}" + "".join(f"{name:>10}" for name in results) + "   within 5 deg (%)")
         for group in groups:
             print(f"{group:>{width}}" +
-                  "".join(f"{results[name][by][group]['within_5_deg_percent']:10.1f}" for name in NAMES))
+                  "".join(f"{results[name][by][group]['within_5_deg_percent']:10.1f}" for name in results))
 
 
-def write_results(results, predicted, shards, out, made_with):
+def write_results(results, predicted, spread, shards, out, made_with):
     """Write results.json and predictions.csv, one row a sample, each whole."""
+    columns = {f"{name}_deg": values for name, values in predicted.items()} | {
+        f"{name}_spread_deg": values for name, values in spread.items() if np.isfinite(values).all()}
     with console.written_whole(out / "results.json") as partial:
         partial.write_text(json.dumps(results | {"made_with": made_with}, indent=1), encoding="utf-8")
     with console.written_whole(out / "predictions.csv") as partial, \
             open(partial, "w", newline="", encoding="utf-8", errors="replace") as file:
         rows = csv.writer(file)
         rows.writerow(["speech", "noise", "noise_field", "hrir", "room_rt60_s", "excerpt_start_s", "snr_db",
-                       "azimuth_deg", *(f"{name}_deg" for name in NAMES)])
-        each = zip(*(predicted[name] for name in NAMES))
+                       "azimuth_deg", *columns])
+        each = zip(*columns.values())
         for shard in shards:
             of_samples = (getattr(shard, name) for name in dataset.BY_SAMPLE)
             for azimuth_deg, snr_db, field, head, rt60_s, start_s in zip(*of_samples):

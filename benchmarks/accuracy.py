@@ -1,13 +1,14 @@
 """How accurate a model is by noise, SNR, head, room, duration and angle, beside methods without learning.
 
-    python benchmarks/accuracy.py --model checkpoints           # about 15 minutes on 2 cores
+    python benchmarks/accuracy.py                               # the model that ships; about 20 minutes on 2 cores
     python benchmarks/accuracy.py --model checkpoints --quick   # one file a speaker, one noise
 
 Writes ACCURACY.md, accuracy.json and pictures. Audio and heads are those of --audio (SpeechTEST, NoiseTEST) and --hrtf,
-which are not part of the project; a speaker is what a file's name holds before its first "-". Nothing here may be used
-to choose anything: it is the test.
+which are not part of the project; a speaker is what a file's name holds before its first "-". The original recipe is in
+the comparison when original.py has trained it. Nothing here may be used to choose anything: it is the test.
 """
 import json
+import os
 import sys
 import time
 import zlib
@@ -36,13 +37,17 @@ HEADS = {"MIT KEMAR": "mit_kemar", "TU Berlin KEMAR": "tu_berlin_kemar/KEMAR_HRT
          "Surrey anechoic": "surrey/UniS_Anechoic_BRIR_16k.sofa", "Surrey room A": "surrey/UniS_Room_A_BRIR_16k.sofa"}
 GRID_DEG = tuple(range(-90, 91, 5))
 SNRS_DB = (-10, -6, 0, 6, 20, np.inf)
-SYSTEMS = ("model", "likelihood", "GCC-PHAT")
+SYSTEMS = ("model", "original", "likelihood", "GCC-PHAT")
+FIGURES = {"within_5_deg_percent": "within 5 (%)", "within_10_deg_percent": "within 10 (%)",
+           "same_class_percent": "same class (%)", "mae_deg": "MAE (deg)", "rmse_deg": "RMSE (deg)"}
+PICTURES = ("noise", "head", "duration")
+PRETRAINED = "pretrained"
 CLOSE_S = 1e-3        # no head delays a sound by more
 FINER = 16            # the cross-correlation is sampled this many times as often as the signals
 
 
 class Condition(NamedTuple):
-    """What is mixed, at several SNRs of the same mixtures."""
+    """What is mixed, at several SNRs of the same mixtures; `behind`: all comes from the mirror images behind."""
 
     table: str
     head: str
@@ -50,13 +55,21 @@ class Condition(NamedTuple):
     frames: int
     azimuth_deg: tuple
     snrs_db: tuple
+    behind: bool = False
+
+    @property
+    def label(self):
+        """What tells it from the others of its table."""
+        return {"noise": self.field, "head": self.head, "between": "every degree", "behind": "behind",
+                "duration": f"{0.02 + 0.02 * self.frames:.2f} s"}[self.table]
 
 
 CONDITIONS = [
     *(Condition("noise", "MIT KEMAR", field, 50, GRID_DEG, SNRS_DB) for field in ("diotic", "diffuse", "talker")),
     *(Condition("head", head, "diffuse", 50, GRID_DEG, SNRS_DB) for head in list(HEADS)[1:]),
     *(Condition("duration", "MIT KEMAR", "diffuse", frames, GRID_DEG, SNRS_DB) for frames in (100, 25, 10)),
-    Condition("between", "TU Berlin KEMAR", "diffuse", 50, tuple(range(-90, 91)), (0, 6, 20, np.inf)),
+    Condition("between", "TU Berlin KEMAR", "diffuse", 50, tuple(range(-90, 91)), (0, 20)),
+    Condition("behind", "TU Berlin KEMAR", "diffuse", 50, GRID_DEG, (0, 20, np.inf), behind=True),
 ]
 
 
@@ -103,7 +116,9 @@ def measure(condition, systems, speech, noise, source, params):
     """
     params = replace(params, frames=condition.frames, noise_field=(condition.field,),
                      azimuth_deg=condition.azimuth_deg)
-    heads = [hrir.load(source, params.sample_rate_hz, mixing.directions_deg(params), params.hrir_padding_samples)]
+    directions_deg = mixing.directions_deg(params)
+    heads = [hrir.load(source, params.sample_rate_hz, 180 - directions_deg if condition.behind else directions_deg,
+                       params.hrir_padding_samples)]
     mixer, audio = mixing.Mixer(params, heads), dataset.AudioCache(params)
     count = len(params.azimuth_deg)
     predicted = {snr_db: {name: [] for name in systems} for snr_db in condition.snrs_db}
@@ -135,10 +150,13 @@ def measure(condition, systems, speech, noise, source, params):
 
 def score(predicted_deg, true_deg, speakers):
     """Figures of one system in one condition, with 95 % intervals of the speakers' means (Student's t)."""
-    figures = metrics.score(predicted_deg, true_deg)
-    figures["same_class_percent"] = float(100 * np.mean(np.abs(predicted_deg - true_deg) <= 2.5))
-    each = [metrics.score(predicted_deg[speakers == s], true_deg[speakers == s]) for s in np.unique(speakers)]
-    for key in ("within_5_deg_percent", "mae_deg"):
+    def figures_of(rows):
+        within = np.abs(predicted_deg[rows] - true_deg[rows]) <= 2.5
+        return metrics.score(predicted_deg[rows], true_deg[rows]) | {"same_class_percent": float(100 * within.mean())}
+
+    figures = figures_of(np.ones(len(true_deg), bool))
+    each = [figures_of(speakers == speaker) for speaker in np.unique(speakers)]
+    for key in FIGURES:
         values = np.array([figure[key] for figure in each])
         error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
         figures[f"{key}_interval"] = float(student.ppf(0.975, max(1, len(values) - 1)) * error)
@@ -154,33 +172,47 @@ def name_of(snr_db):
 
 def report(rows, timing, args, speech, noise):
     """The Markdown of ACCURACY.md from rows of (Condition, SNR, system, figures)."""
+    systems = [name for name in SYSTEMS if name in timing]
     lines = [
         "# Accuracy", "",
-        f"Made by `python benchmarks/accuracy.py --model {args.model}{' --quick' if args.quick else ''}`: "
-        f"{len(speech)} utterances of {len({speaker_of(s.name) for s in speech})} speakers, {len(noise)} noises. Per "
-        "cent within 5 degrees, with the half width of the 95 % interval over speakers.", ""]
+        f"Made by `python benchmarks/accuracy.py{'' if args.model == PRETRAINED else f' --model {args.model}'}"
+        f"{' --quick' if args.quick else ''}`: {len(speech)} utterances of {len({speaker_of(s.name) for s in speech})} "
+        f"speakers, {len(noise)} noises, none of them used in training. Per cent within 5 degrees, with the half width "
+        "of the 95 % interval over speakers (Student's t); all other figures below. The SNR is that of the speech from "
+        "the front over the noise, in the sample.", "",
+        "`original`: the recipe of the original scripts (`original.py`). `likelihood`: maximum likelihood over the "
+        "templates of MIT KEMAR (`baseline.py`). `GCC-PHAT`: delays of MIT KEMAR (Knapp and Carter 1976).", ""]
     titles = {"noise": "Noise, MIT KEMAR, 1.02 s", "head": "Heads and rooms, diffuse noise, 1.02 s",
               "duration": "Duration, MIT KEMAR, diffuse noise",
-              "between": "Every degree, TU Berlin KEMAR, diffuse noise"}
+              "between": "Every degree from -90 to 90, TU Berlin KEMAR, diffuse noise, 1.02 s",
+              "behind": "Source and noise behind, TU Berlin KEMAR, scored against the mirror image in front, 1.02 s"}
     for table, title in titles.items():
         mine = [row for row in rows if row[0].table == table]
         snrs = sorted({row[1] for row in mine})
         lines += [f"## {title}", "", "| | method | " + " | ".join(map(name_of, snrs)) + " | MAE, 0 dB | MAE, 20 dB |",
                   "|---" * (len(snrs) + 4) + "|"]
         for condition in dict.fromkeys(row[0] for row in mine):
-            label = {"noise": condition.field, "head": condition.head, "between": "1-degree steps",
-                     "duration": f"{0.04 + 0.02 * (condition.frames - 1):.2f} s"}[table]
-            for system in SYSTEMS:
+            for system in systems:
                 by_snr = {row[1]: row[3] for row in mine if row[0] == condition and row[2] == system}
-                cells = [f"{by_snr[s]['within_5_deg_percent']:.1f} ± "
-                         f"{by_snr[s]['within_5_deg_percent_interval']:.1f}" for s in snrs]
-                errors = [f"{by_snr[s]['mae_deg']:.2f}" for s in (0, 20)]
-                lines.append(f"| {label} | {system} | " + " | ".join(cells + errors) + " |")
-        lines.append("")
-    times = ", ".join(f"{name} {1e3 * value:.2f}" for name, value in timing.items())
-    lines += ["## Time", "", "Milliseconds a sample of 1.02 s, from cues (model, likelihood) or from ear signals: "
-              f"{times}.", ""]
-    return "\n".join(lines)
+                cells = [_with_interval(by_snr[snr_db], "within_5_deg_percent", 1) for snr_db in snrs]
+                errors = [_with_interval(by_snr[snr_db], "mae_deg", 2) for snr_db in (0, 20)]
+                lines.append(f"| {condition.label} | {system} | " + " | ".join(cells + errors) + " |")
+        lines += ["", f"![](accuracy_{table}.png)", ""] if table in PICTURES else [""]
+    times = ", ".join(f"{name} {1e3 * timing[name]:.2f}" for name in systems)
+    lines += ["## Time", "", f"Milliseconds a sample of 1.02 s on {os.cpu_count()} processors, from cues (model, "
+              f"original, likelihood) or from ear signals (GCC-PHAT): {times}.", "",
+              "## All figures", "", "| head | noise | duration | SNR | method | " + " | ".join(FIGURES.values()) + " |",
+              "|---" * (5 + len(FIGURES)) + "|"]
+    for condition, snr_db, system, figures in rows:
+        what = {"between": " (every degree)", "behind": " (behind)"}.get(condition.table, "")
+        cells = [_with_interval(figures, key, 1 if "percent" in key else 2) for key in FIGURES]
+        lines.append(f"| {condition.head}{what} | {condition.field} | {0.02 + 0.02 * condition.frames:.2f} s | "
+                     f"{name_of(snr_db)} | {system} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _with_interval(figures, key, digits):
+    return f"{figures[key]:.{digits}f} ± {figures[f'{key}_interval']:.{digits}f}"
 
 
 def picture(rows, table, path):
@@ -189,14 +221,14 @@ def picture(rows, table, path):
     axes = figure.subplots()
     mine = [row for row in rows if row[0].table == table]
     for number, condition in enumerate(dict.fromkeys(row[0] for row in mine)):
-        for system, style in zip(SYSTEMS, ("o-", "s--", "^:")):
+        for system, style in zip(SYSTEMS, ("o-", "x-.", "s--", "^:")):
             points = sorted((min(row[1], 30), row[3]["within_5_deg_percent"]) for row in mine
                             if row[0] == condition and row[2] == system)
-            axes.plot(*zip(*points), style, color=f"C{number}", markersize=4, label=(
-                f"{condition.head}, {condition.field}, {condition.frames} frames, {system}"))
+            if points:
+                axes.plot(*zip(*points), style, color=f"C{number}", markersize=4, label=f"{condition.label}, {system}")
     axes.set(xlabel="SNR (dB; 30 stands for no noise)", ylabel="within 5 degrees (%)", ylim=(0, 101))
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=6)
+    axes.legend(fontsize=6, ncols=2)
     with console.written_whole(path) as partial:
         figure.savefig(partial, format="png", dpi=110)
 
@@ -204,7 +236,9 @@ def picture(rows, table, path):
 def main(argv=None):
     """Measure and write."""
     parser = console.Parser(__doc__)
-    parser.add_argument("--model", metavar="DIR", default="checkpoints", help="with best.keras (default: %(default)s)")
+    parser.add_argument("--model", metavar="DIR", default=PRETRAINED, help="with best.keras (default: %(default)s)")
+    parser.add_argument("--original", metavar="DIR", default=ROOT / "benchmarks" / "original",
+                        help="the original recipe's, made by original.py (default: %(default)s)")
     parser.add_argument("--audio", metavar="DIR", default=ROOT.parent / "shared" / "audio",
                         help="holds SpeechTEST and NoiseTEST (default: %(default)s)")
     parser.add_argument("--hrtf", metavar="DIR", default=ROOT.parent / "shared" / "hrtf",
@@ -227,20 +261,25 @@ def main(argv=None):
 
     network = Network.load(Path(args.model) / "best.keras")
     templates, table_s = Testing.template_cues(params), gcc_phat_table(params)
-    systems = {
-        "model": network.azimuth_deg,
+    systems = {"model": network.azimuth_deg}
+    original = Path(args.original) / "best.keras"
+    if original.exists():
+        systems["original"] = Network.load(original).azimuth_deg
+    else:
+        console.notice(f"{original} is absent, so the original recipe is left out; benchmarks/original.py trains it.")
+    systems |= {
         "likelihood": lambda samples: baseline.localise(samples, templates, params.circle_deg),
         "GCC-PHAT": lambda ears: np.interp(gcc_phat_delays(ears, params), table_s, GRID_DEG),
     }
-    rows, timing = [], dict.fromkeys(SYSTEMS, 0.0)
+    rows, timing = [], {}
     for condition in CONDITIONS:
         predicted, true_deg, speakers, seconds = measure(condition, systems, speech, noise, sources[condition.head],
                                                          params)
         for snr_db, by_system in predicted.items():
-            rows += [(condition, snr_db, name, score(by_system[name], true_deg, speakers)) for name in SYSTEMS]
+            rows += [(condition, snr_db, name, score(by_system[name], true_deg, speakers)) for name in systems]
         if condition == CONDITIONS[1]:
             timing = {name: value / len(true_deg) / len(condition.snrs_db) for name, value in seconds.items()}
-        print(f"{condition.head:<16} {condition.field:<8} {condition.frames:3d} frames   " + "   ".join(
+        print(f"{condition.head:<16} {condition.field:<8} {condition.label:<12}   " + "   ".join(
             f"{name_of(row[1])} {row[3]['within_5_deg_percent']:.1f}" for row in rows
             if row[0] == condition and row[2] == "model"), flush=True)
     out = console.folder_for_output(args.out)
@@ -249,7 +288,7 @@ def main(argv=None):
     with console.written_whole(out / "accuracy.json") as partial:
         partial.write_text(json.dumps([{**row[0]._asdict(), "snr_db": str(row[1]), "system": row[2], **row[3]}
                                        for row in rows], indent=1))
-    for table in ("noise", "head", "duration"):
+    for table in PICTURES:
         picture(rows, table, out / f"accuracy_{table}.png")
     print(f"{out / 'ACCURACY.md'}, accuracy.json and three pictures.")
 

@@ -227,6 +227,9 @@ def test_train_resume_and_test(shards, folders, tmp_path):
         error = np.array([float(row[f"{name}_deg"]) - float(row["azimuth_deg"]) for row in predictions])
         assert figures[name]["mae_deg"] == pytest.approx(np.abs(error).mean(), abs=0.01)
         assert f"{figures[name]['within_5_deg_percent']:.1f}" in table
+    spread = {float(row["best_spread_deg"]) for row in predictions}
+    assert min(spread) >= 0
+    assert len(spread) > 50
     assert figures["baseline"]["within_10_deg_percent"] > 80  # at 0 and 20 dB of diffuse noise
     for picture in ("predicted_vs_true", "error_by_azimuth", "accuracy_by_snr"):
         assert (results / f"{picture}.png").stat().st_size > 5000
@@ -236,13 +239,22 @@ def test_train_resume_and_test(shards, folders, tmp_path):
 def test_one_wav_in_each_folder_is_enough(wavs, tmp_path):
     run_script("SpatialiseTRAIN.py", "--speech", wavs("SpeechTRAIN", 1), "--noise", wavs("NoiseTRAIN", 1),
                "--out", tmp_path / "train", "--snr-db", 0, 20)
-    said = run_script("TrainingCNN.py", "--data", tmp_path / "train", "--out", tmp_path / "models", "--epochs", 1)
+    models = tmp_path / "models"
+    said = run_script("TrainingCNN.py", "--data", tmp_path / "train", "--out", models, "--epochs", 1,
+                      "--model", "original")
     assert "Only one speech file" in said.stderr
+    assert "model: original, loss: mse" in said.stdout
     run_script("SpatialiseTEST.py", "--speech", wavs("SpeechTEST", 1), "--noise", wavs("NoiseTEST", 1),
                "--out", tmp_path / "test", "--snr-db", 0)
     results = tmp_path / "results"
-    run_script("Testing.py", "--data", tmp_path / "test", "--models", tmp_path / "models", "--out", results)
-    assert (results / "results.json").exists()
+    (models / "best.keras").unlink()  # one model of the two is enough
+    run_script("Testing.py", "--data", tmp_path / "test", "--models", models, "--out", results)
+    assert set(json.loads((results / "results.json").read_text())) == {"last", "baseline", "made_with"}
+    header = (results / "predictions.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert header.endswith("azimuth_deg,last_deg,baseline_deg")  # squared error has no spread
+    (models / "last.keras").unlink()
+    problem = run_script("Testing.py", "--data", tmp_path / "test", "--models", models, "--out", results, status=2)
+    assert "best.keras does not exist" in problem.stderr
 
 
 def room_file(path):
