@@ -398,7 +398,7 @@ def count_samples(blocks):
     return sum(block.last - block.first for block in blocks)
 
 
-def batches(blocks, batch_size, blocks_mixed, rng=None):
+def batches(blocks, batch_size, blocks_mixed, rng=None, vary=None):
     """Stream batches; memory holds `blocks_mixed` blocks, however many there are.
 
     Parameters
@@ -406,9 +406,8 @@ def batches(blocks, batch_size, blocks_mixed, rng=None):
     blocks : list of Block
     batch_size : int; the last batch may be smaller
     blocks_mixed : int, how many blocks are in memory to be shuffled together
-    rng : np.random.Generator, optional: shuffles the blocks, within each lot the samples, and in each batch the frames
-        (the azimuth does not depend on their order), and mirrors every other sample, so that a network cannot learn
-        the noise of the shards by heart (docs/experiments.md); without, all in order and as they are
+    rng : np.random.Generator, optional: shuffles the blocks, and within each lot the samples; without, all in order
+    vary : callable, optional: changes each batch, as `varied` does; needs rng
 
     Yields
     ------
@@ -431,12 +430,17 @@ def batches(blocks, batch_size, blocks_mixed, rng=None):
         is_last = lot_begins + blocks_mixed >= len(order)
         stop = len(rows) if is_last else len(rows) - len(rows) % batch_size
         for chosen in np.split(rows[:stop], range(batch_size, stop, batch_size)):
-            batch = samples[chosen]
-            if rng is None:
-                yield batch, labels[chosen]
-            else:
-                yield mirrored(batch[:, :, rng.permutation(shape[1])], labels[chosen], rng)
+            batch = samples[chosen], labels[chosen]
+            yield vary(*batch, rng) if vary else batch
         left_samples, left_labels = samples[rows[stop:]], labels[rows[stop:]]
+
+
+def varied(samples, labels, rng):
+    """Shuffle the frames, on whose order the azimuth does not depend, and mirror every other sample.
+
+    For a network that would else learn the noise of the shards by heart (docs/experiments.md). Shapes as `mirrored`.
+    """
+    return mirrored(samples[:, :, rng.permutation(samples.shape[2])], labels, rng)
 
 
 def mirrored(samples, labels, rng):
@@ -475,6 +479,8 @@ class ShardFeed:
         self.training_count, self.validation_count = count_samples(self._training), count_samples(self._validation)
         self._lot_blocks = self.params.in_memory_of(params.blocks_mixed)
         self.epochs = epochs_for(self.training_count, params)
+        # The bands look at neighbouring frames and treat left and right alike as they are built.
+        self._vary = varied if params.model == "original" else None
         self.title = f"{len(shards)} shards"
         self.scenes = {name: value for name, value in shards[0].params.items() if not name.endswith("_sha256")}
         sides = [[(b.shard.path.name, b.shard.params, b.first, b.last) for b in side]
@@ -490,7 +496,8 @@ class ShardFeed:
     def training(self, epoch):
         """Shuffled batches of one epoch; their order follows from seed and epoch."""
         rng = np.random.default_rng([self.params.seed, epoch])
-        return read_ahead(batches(self._training, self.params.batch_size, self._lot_blocks, rng), self.AHEAD)
+        return read_ahead(batches(self._training, self.params.batch_size, self._lot_blocks, rng, self._vary),
+                          self.AHEAD)
 
     def validation(self, batch_size):
         """Batches of the validation samples, always the same."""

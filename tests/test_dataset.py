@@ -20,10 +20,11 @@ def tone(seconds, rate=RATE, hz=440):
 
 
 def fake_shard(folder, name, speech, count=37, starts=None, value=0.0, **changes):
-    """A whole shard whose samples hold their own row number in one place."""
+    """A whole shard whose samples hold their own row number in one place, and their frames' numbers in another."""
     params = replace(PARAMS, frames=changes.get("frames", PARAMS.frames))
     samples = np.full((count, *params.sample_shape), value, np.float16)
     samples[:, 0, :, 1] = np.arange(count)[:, np.newaxis]  # the same in every frame: frames are shuffled
+    samples[:, 1, :, 1] = np.arange(params.frames)
     arrays = {"labels": np.arange(count, dtype=np.float32), "snr_db": np.zeros(count, np.float32),
               "noise_field": np.full(count, "diotic"), "hrir": np.full(count, "mit_kemar"),
               "room_rt60_s": np.full(count, np.nan, np.float32), "speech": speech, "noise": "n.wav",
@@ -208,11 +209,12 @@ def test_a_lone_excerpt_cannot_be_split(tmp_path):
 
 @pytest.mark.parametrize("blocks_mixed", [1, 3, 100])
 @pytest.mark.parametrize("batch_size", [10, 64])
-def test_every_sample_comes_once_with_its_label(tmp_path, blocks_mixed, batch_size):
+@pytest.mark.parametrize("vary", [None, dataset.varied])
+def test_every_sample_comes_once_with_its_label(tmp_path, blocks_mixed, batch_size, vary):
     shards = [fake_shard(tmp_path, f"{i}.npz", f"{i}", 37 + i, value=i / 16) for i in range(5)]
     blocks = dataset.blocks_of(shards, 20)
     seen = []
-    for samples, labels in dataset.batches(blocks, batch_size, blocks_mixed, np.random.default_rng(0)):
+    for samples, labels in dataset.batches(blocks, batch_size, blocks_mixed, np.random.default_rng(0), vary):
         assert len(samples) == len(labels) <= batch_size
         assert np.array_equal(samples[:, 0, 0, 1].astype(np.float32), labels)  # the row number is both, mirrored or not
         assert (samples[:, 0, :, 1] == samples[:, 0, :1, 1]).all()
@@ -220,6 +222,19 @@ def test_every_sample_comes_once_with_its_label(tmp_path, blocks_mixed, batch_si
         seen += [(abs(float(sample[5, 5, 0])) * 16, abs(float(label))) for sample, label in zip(samples, labels)]
     assert sorted(seen) == sorted((float(i), float(row)) for i in range(5) for row in range(37 + i))
     assert seen != sorted(seen)
+
+
+@pytest.mark.parametrize("name", ["bands", "original"])
+def test_only_the_original_gets_its_frames_in_any_order(tmp_path, name):
+    """Each frame of a fake shard holds its number."""
+    for i in range(2):
+        fake_shard(tmp_path, f"{i}.npz", f"{i}", value=1)
+    shards = dataset.open_shards(tmp_path, PARAMS, "X.py")
+    feed = dataset.ShardFeed(shards, replace(PARAMS, model=name))
+    samples = np.concatenate([samples for samples, _ in feed.training(1)])
+    rising = np.all(np.diff(np.abs(samples[:, 1, :, 1].astype(float)), axis=1) > 0, axis=1)
+    assert rising.all() if name == "bands" else not rising.any()
+    assert np.any(samples[:, 1, :, 1] < 0) == (name == "original")  # mirrored
 
 
 def test_the_order_follows_from_the_seed(tmp_path):
