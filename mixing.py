@@ -17,6 +17,7 @@ import hrir
 import rooms
 import scene
 
+COLOUR_DEG = (-90, -45, 0, 45, 90)  # where another head's spectral differences are drawn
 MAIN_IN_MIXED = "diffuse"  # noise field "mixed" is this one and another
 
 
@@ -239,7 +240,7 @@ def recoloured(rng, response, azimuth_deg, spread_db):
     """Responses of another head: smooth random spectral differences that change slowly with the direction.
 
     Half of their variance is common to both ears, as the mean of two heads' pinnae differs, and half each ear's own.
-    Drawn for the left, the front and the right, and interpolated in between.
+    Drawn for the directions of COLOUR_DEG and interpolated in between.
 
     Parameters
     ----------
@@ -253,10 +254,10 @@ def recoloured(rng, response, azimuth_deg, spread_db):
     np.ndarray [shape=(azimuth, 2, tap + FILTER_TAPS - 1)], float32
 
     """
-    corners = scene.random_curve(rng, spread_db / np.sqrt(2), (3, 1)) + \
-        scene.random_curve(rng, spread_db / np.sqrt(2), (3, 2))                       # (corner, ear, bin)
-    side = np.clip(np.asarray(azimuth_deg) / 90, -1, 1)
-    weight = np.stack([np.maximum(-side, 0), 1 - np.abs(side), np.maximum(side, 0)])  # (corner, azimuth)
+    count = len(COLOUR_DEG)
+    corners = scene.random_curve(rng, spread_db / np.sqrt(2), (count, 1)) + \
+        scene.random_curve(rng, spread_db / np.sqrt(2), (count, 2))                           # (corner, ear, bin)
+    weight = np.stack([np.interp(azimuth_deg, COLOUR_DEG, one) for one in np.eye(count)])     # (corner, azimuth)
     taps = response.shape[-1] + scene.FILTER_TAPS - 1
     filters = scene.minimum_phase(np.einsum("ca,ceb->aeb", weight, corners))
     size = scene.fft_size(taps)
