@@ -6,8 +6,8 @@
     python TrainingCNN.py --from-wavs --samples 500000      # SpeechTRAIN x NoiseTRAIN mixed afresh, without shards
     python TrainingCNN.py --from-wavs --world               # every kind of scene: docs/scenes.md
 
-A quarter of the speech files is kept for validation. Without --epochs or --samples training sees about 600,000 samples
-(10 to 30 minutes on 2 cores).
+A quarter of the speech files is kept for validation. Without --epochs or --samples training sees about 300,000 samples
+(10 to 15 minutes on 2 cores).
 """
 import os
 import sys

@@ -69,10 +69,7 @@ def find_audio(folder, role, least_samples, params):
     folder = Path(folder)
     if not folder.is_dir():
         raise BadInput(f"{role} {folder} is not a folder; make it and put at least one wav into it.")
-    suffixes = {f".{name.lower()}" for name in sf.available_formats()} | {".aif", ".oga", ".opus", ".m4a", ".wave"}
-    suffixes -= {".raw"}  # says nothing about its sample rate
-    paths = sorted((p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file()
-                    and not p.name.startswith(".")), key=lambda p: p.relative_to(folder).as_posix())
+    paths = audio_paths(folder)
     if not paths:
         raise BadInput(f"{role} {folder} holds no audio file; put at least one wav into it.")
     good, problems = [], []
@@ -88,6 +85,14 @@ def find_audio(folder, role, least_samples, params):
         more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
         raise BadInput(f"{role} {folder} holds no usable audio: {problems[0]}{more}")
     return good, problems
+
+
+def audio_paths(folder):
+    """Every file of a folder, subfolders included, whose ending is that of an audio format, in sorted order."""
+    suffixes = {f".{name.lower()}" for name in sf.available_formats()} | {".aif", ".oga", ".opus", ".m4a", ".wave"}
+    suffixes -= {".raw"}  # says nothing about its sample rate
+    return sorted((p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file()
+                   and not p.name.startswith(".")), key=lambda p: p.relative_to(folder).as_posix())
 
 
 def read_mono(path, params, least_samples=1):
@@ -108,22 +113,7 @@ def read_mono(path, params, least_samples=1):
     BadInput : unreadable, cut short, too short, silent, or not finite; the sentence names the file
 
     """
-    try:
-        with sf.SoundFile(path) as file:
-            promised, log = file.frames, file.extra_info
-            to_rate = soxr.ResampleStream(file.samplerate, params.sample_rate_hz, 1, dtype="float32")
-            same_rate = file.samplerate == params.sample_rate_hz
-            parts, read = [], 0
-            for block in file.blocks(READ_FRAMES, dtype="float32", always_2d=True):
-                mono = block.mean(axis=1)
-                read += len(mono)
-                parts.append(mono if same_rate else to_rate.resample_chunk(mono))
-            if not same_rate:
-                parts.append(to_rate.resample_chunk(np.empty(0, np.float32), last=True))
-    except (sf.SoundFileError, OSError) as problem:
-        raise BadInput(f"{path} cannot be read as audio; replace it or take it out of the folder.") from problem
-    if read < COMPLETE_SHARE * promised or _wav_is_cut(log):
-        raise BadInput(f"{path} is cut short: its header promises more than it holds; copy it again.")
+    parts = list(_blocks(path, params, lambda block: block.mean(axis=1)))
     signal = np.concatenate(parts) if parts else np.empty(0, np.float32)
     if len(signal) < least_samples:
         raise BadInput(f"{path} is {len(signal) / params.sample_rate_hz:.2f} s long; "
@@ -135,6 +125,74 @@ def read_mono(path, params, least_samples=1):
         raise BadInput(f"{path} is silent: no second of it is louder than {params.silence_dbfs:g} dB full scale; "
                        "record it louder or take it out of the folder.")
     return signal
+
+
+def ear_blocks(path, params, channels=None):
+    """Read two channels of a recording block by block, never mixed, at params.sample_rate_hz.
+
+    Parameters
+    ----------
+    path : path, of anything soundfile reads
+    params : Params
+    channels : (int, int), optional: which are the left and the right ear, counted from 1; needed for more than two
+
+    Yields
+    ------
+    np.ndarray [shape=(n, 2)], float32, left ear first; never more than READ_FRAMES frames of the file at once
+
+    Raises
+    ------
+    BadInput : unreadable, cut short, not finite, or not of two channels; the sentence names the file
+
+    """
+    count = recording_channels(path)
+    if count == 1:
+        raise BadInput(f"{path} has one channel; a binaural recording has two, one for each ear.")
+    if channels is None and count > 2:
+        raise BadInput(f"{path} has {count} channels; say which two are the left and the right ear, for example "
+                       "--channels 1 2.")
+    left, right = channels or (1, 2)
+    if max(left, right) > count:
+        raise BadInput(f"{path} has {count} channels, so --channels {left} {right} is not possible.")
+    for block in _blocks(path, params, lambda block: np.ascontiguousarray(block[:, [left - 1, right - 1]])):
+        if not np.isfinite(block).all():
+            raise BadInput(f"{path} holds NaN or infinite samples; export it again.")
+        yield block
+
+
+def recording_channels(path):
+    """How many channels an audio file has; BadInput where it cannot be read."""
+    try:
+        with sf.SoundFile(path) as file:
+            return file.channels
+    except (sf.SoundFileError, OSError) as problem:
+        raise _unreadable(path) from problem
+
+
+def _unreadable(path):
+    return BadInput(f"{path} cannot be read as audio; replace it or take it out of the folder.")
+
+
+def _blocks(path, params, pick):
+    """Blocks of an audio file at params.sample_rate_hz, through `pick`: (n, channel) -> (n,) or (n, any)."""
+    read, to_rate = 0, None
+    try:
+        with sf.SoundFile(path) as file:
+            promised, log = file.frames, file.extra_info
+            for block in file.blocks(READ_FRAMES, dtype="float32", always_2d=True):
+                read += len(block)
+                picked = pick(block)
+                if file.samplerate != params.sample_rate_hz:
+                    to_rate = to_rate or soxr.ResampleStream(file.samplerate, params.sample_rate_hz,
+                                                             picked[0].size, dtype="float32")
+                    picked = to_rate.resample_chunk(picked)
+                yield picked
+            if to_rate:
+                yield to_rate.resample_chunk(np.empty((0, *picked.shape[1:]), np.float32), last=True)
+    except (sf.SoundFileError, OSError) as problem:
+        raise _unreadable(path) from problem
+    if read < COMPLETE_SHARE * promised or _wav_is_cut(log):
+        raise BadInput(f"{path} is cut short: its header promises more than it holds; copy it again.")
 
 
 def _wav_is_cut(log):

@@ -74,13 +74,17 @@ class Params:
     batch_size: int = 64
     learning_rate: float = 1e-3
     validation_share: float = 0.25    # of the speech files, as the original kept of the samples
-    samples_to_see: int = 600_000     # sets the number of epochs unless --epochs does
+    samples_to_see: int = 300_000     # sets the number of epochs unless --epochs does
     epochs_min: int = 2
     epochs_max: int = 500             # as the original
     patience_share: float = 0.2       # of the epochs, at least patience_min, without a better validation loss
     patience_min: int = 5
     block_samples: int = 37           # read from a shard at once: one mixture at one SNR, 2.4 MB
     blocks_mixed: int = 96            # as many of them are shuffled together: 230 MB, twice that while the next load
+
+    # Localising recordings.
+    hop_s: float = 0.1                # from answer to answer
+    most_spread_deg: float = 15.0     # of an answer that counts: docs/recordings.md holds the measurements behind it
 
     # Scoring: Pang et al. 2019 count a prediction within 5 degrees as correct.
     tolerance_deg: float = 5.0
@@ -110,6 +114,7 @@ class Params:
                                                                        else (value,)), allowed)
         _need(self.model in MODELS, "--model", self.model, " or ".join(MODELS))
         _need(self.loss in LOSSES, "--loss", self.loss, " or ".join(LOSSES))
+        _need(0.02 <= self.hop_s <= 60, "--hop-s", self.hop_s, "0.02 to 60")
         _need(2 <= self.batch_size <= 4096, "--batch-size", self.batch_size, "2 to 4096")
         _need(isfinite(self.learning_rate) and 0 < self.learning_rate <= 1, "--learning-rate", self.learning_rate,
               "above 0 and at most 1")

@@ -62,6 +62,37 @@ def error_by_azimuth(scores, path):
     _save(figure, path)
 
 
+def track(track, spectrogram, sample_rate_hz, title, path):
+    """Azimuth over time with its spread, over a spectrogram.
+
+    Parameters
+    ----------
+    track : tracking.Track
+    spectrogram : np.ndarray [shape=(bin, column)], power; the columns cover the duration evenly
+    sample_rate_hz : int
+    title : str
+    path : path of the png
+
+    """
+    end_s = track.time_s[-1] + track.time_s[0]                       # the rows are the middles of their seconds
+    level_db = 10 * np.log10(np.maximum(spectrogram, 1e-12))
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(level_db, origin="lower", aspect="auto", cmap="Greys", extent=(0, end_s, 0, sample_rate_hz / 2000),
+                vmin=level_db.max() - 80, vmax=level_db.max() + 20)
+    axes.set(xlabel="time (s)", ylabel="frequency (kHz), grey", title=title, xlim=(0, end_s))
+    azimuth = axes.twinx()
+    low, high = track.azimuth_deg - track.spread_deg, track.azimuth_deg + track.spread_deg
+    azimuth.fill_between(track.time_s, np.clip(low, -90, 90), np.clip(high, -90, 90), color="C3", alpha=0.25,
+                         linewidth=0, label="spread")
+    azimuth.plot(track.time_s, track.azimuth_deg, ".-", color="C3", markersize=3, linewidth=1, label="azimuth")
+    azimuth.set(ylim=(-95, 95), yticks=range(-90, 91, 30), ylabel="azimuth (degrees)")
+    azimuth.set_yticklabels(["left -90", "-60", "-30", "front 0", "30", "60", "right 90"])
+    azimuth.axhline(0, color="C3", linewidth=0.4)
+    azimuth.legend(loc="upper right", fontsize=8)
+    _save(figure, path)
+
+
 def accuracy_by_snr(scores, path):
     """Percent within 5 degrees by SNR: `scores` is a dict of name to results with by_snr_db."""
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")

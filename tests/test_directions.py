@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = {"SpatialiseTRAIN", "SpatialiseTEST", "TrainingCNN", "Testing"}
+SCRIPTS = {"SpatialiseTRAIN", "SpatialiseTEST", "TrainingCNN", "Testing", "Localise"}
 PURE = {"hrir", "features", "scene", "rooms", "metrics", "baseline", "plots", "readout"}
 ALLOWED = {  # module -> modules of ours that it may import
     "console": set(),
     "params": {"console"},
     **{name: {"console", "params"} for name in PURE},
     "scene": {"console", "params", "features"},
+    "tracking": {"features"},
     "model": {"console", "params", "readout"},
     "mixing": {"console", "params", "hrir", "rooms", "scene"},
     "dataset": {"console", "params"} | PURE,

@@ -176,7 +176,7 @@ def test_learning_rate_rises_and_falls():
 def test_epochs_follow_the_number_of_samples():
     assert dataset.epochs_for(10, PARAMS) == 500
     assert dataset.epochs_for(10 ** 9, PARAMS) == 2
-    assert dataset.epochs_for(60_000, PARAMS) == 10
+    assert dataset.epochs_for(60_000, PARAMS) == 5
 
 
 @pytest.fixture(scope="module")
