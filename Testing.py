@@ -53,7 +53,7 @@ def main(argv=None):
             console.notice(f"{name}.keras was trained on samples of {network.params.frames} frames and is scored on "
                            f"{frames}.")
     out = console.folder_for_output(args.out)
-    predicted, spread = predict(networks, shards, params)
+    predicted, stated = predict(networks, shards, params)
     true_deg = np.concatenate([shard.labels for shard in shards])
     groups = {
         "by_snr_db": in_steps(np.concatenate([shard.snr_db for shard in shards])),
@@ -62,22 +62,35 @@ def main(argv=None):
         "by_noise_field": np.concatenate([shard.noise_field for shard in shards]),
         "by_hrir": np.concatenate([shard.hrir for shard in shards]),
     }
-    results = {name: metrics.score(predicted[name], true_deg) |
-               {by: metrics.score_by(group, predicted[name], true_deg) for by, group in groups.items()}
-               for name in predicted}
-    write_results(results, predicted, spread, shards, out, {
+    results = {}
+    for name, azimuth_deg in predicted.items():
+        given = azimuth_deg, true_deg, stated.get(name, ())
+        results[name] = metrics.score(*given) | {by: metrics.score_by(group, *given) for by, group in groups.items()}
+    write_results(results, predicted, stated, shards, out, {
         "data": str(args.data), "models": str(args.models), "scenes": shards[0].params,
         "training": {name: network.params.training | {"frames": network.params.frames, "scenes": network.scenes}
                      for name, network in networks.items()}})
-    first = next(iter(networks))
-    plots.density(predicted[first], true_deg, params.tolerance_deg, f"{first.capitalize()} epoch",
-                  out / "predicted_vs_true.png")
-    plots.error_by_azimuth(results, out / "error_by_azimuth.png")
-    plots.accuracy_by_snr(results, out / "accuracy_by_snr.png")
+    pictures = draw(results, predicted, stated, true_deg, params, out)
     print_tables(results)  # last, so that a reader who has seen enough (| head) loses nothing
     print(f"\nWritten: {out / 'results.json'}, {out / 'predictions.csv'}, and the pictures")
-    for picture in ("predicted_vs_true.png", "error_by_azimuth.png", "accuracy_by_snr.png"):
-        print(f"  {out / picture}")
+    for picture in pictures:
+        print(f"  {picture}")
+
+
+def draw(results, predicted, stated, true_deg, params, out):
+    """Draw what the results show, of the first model where a picture holds one, and return the pictures' paths."""
+    first = next(iter(predicted))
+    paths = [out / f"{name}.png" for name in ("predicted_vs_true", "error_by_azimuth", "accuracy_by_snr")]
+    plots.density(predicted[first], true_deg, params.tolerance_deg, f"{first.capitalize()} epoch", paths[0])
+    plots.error_by_azimuth(results, paths[1])
+    plots.accuracy_by_snr(results, paths[2])
+    if stated:
+        sure = next(iter(stated))
+        paths += [out / "calibration.png", out / "accuracy_by_kept.png"]
+        plots.calibration(np.abs(predicted[sure] - true_deg), stated[sure][0], f"{sure.capitalize()} epoch", paths[3])
+        plots.accuracy_by_kept({name: metrics.kept_curve(predicted[name], true_deg, spread_deg, params.tolerance_deg)
+                                for name, (spread_deg, _) in stated.items()}, params.tolerance_deg, paths[4])
+    return paths
 
 
 def predict(networks, shards, params):
@@ -86,21 +99,23 @@ def predict(networks, shards, params):
     Returns
     -------
     dict of name to azimuths (n,) in degrees, in the order of the shards, the baseline's included
-    dict of name of a network to spreads (n,) in degrees, NaN for squared error
+    dict of name to two (n,) in degrees, how far 68 and 95 % of the errors are said to reach, of networks that say it
 
     """
-    predicted, spread = {name: [] for name in (*networks, BASELINE)}, {name: [] for name in networks}
+    answers, baseline_deg = {name: [] for name in networks}, []
     blocks = dataset.blocks_of(shards, params.block_samples)
     templates = template_cues(params)
     stream = dataset.read_ahead(dataset.batches(blocks, batch_size=256, blocks_mixed=8), depth=2)
     with console.progress(total=dataset.count_samples(blocks), unit=" samples", desc="Testing") as bar:
         for samples, _ in stream:
             for name, network in networks.items():
-                for parts, part in zip((predicted, spread), network.answer(samples)):
-                    parts[name].append(part)
-            predicted[BASELINE].append(baseline.localise(samples, templates, params.circle_deg))
+                answers[name].append(network.answer(samples))
+            baseline_deg.append(baseline.localise(samples, templates, params.circle_deg))
             bar.update(len(samples))
-    return tuple({name: np.concatenate(parts) for name, parts in each.items()} for each in (predicted, spread))
+    answers = {name: tuple(map(np.concatenate, zip(*parts))) for name, parts in answers.items()}
+    predicted = {name: azimuth_deg for name, (azimuth_deg, *_) in answers.items()}
+    return (predicted | {BASELINE: np.concatenate(baseline_deg)},
+            {name: tuple(reach) for name, (_, *reach) in answers.items() if np.isfinite(reach).all()})
 
 
 def in_steps(snr_db):
@@ -124,6 +139,10 @@ def print_tables(results):
     for name in results:
         print(f"{name:>16}" + "".join(f"{results[name][key]:{len(head) + 3}.{1 if 'percent' in key else 2}f}"
                                       for key, head in columns.items()))
+    for name, figures in results.items():
+        if "inside_stated_68_percent" in figures:
+            print(f"{name:>16}   true azimuths inside the stated 68 and 95 %: "
+                  f"{figures['inside_stated_68_percent']:.1f}, {figures['inside_stated_95_percent']:.1f} %")
     titles = {"by_snr_db": "SNR (dB)", "by_noise_field": "noise field", "by_hrir": "head or room", "by_noise": "noise",
               "by_azimuth_deg": "azimuth (deg)"}
     for by, title in titles.items():
@@ -135,10 +154,10 @@ def print_tables(results):
                   "".join(f"{results[name][by][group]['within_5_deg_percent']:10.1f}" for name in results))
 
 
-def write_results(results, predicted, spread, shards, out, made_with):
+def write_results(results, predicted, stated, shards, out, made_with):
     """Write results.json and predictions.csv, one row a sample, each whole."""
     columns = {f"{name}_deg": values for name, values in predicted.items()} | {
-        f"{name}_spread_deg": values for name, values in spread.items() if np.isfinite(values).all()}
+        f"{name}_spread_deg": spread_deg for name, (spread_deg, _) in stated.items()}
     with console.written_whole(out / "results.json") as partial:
         partial.write_text(json.dumps(results | {"made_with": made_with}, indent=1), encoding="utf-8")
     with console.written_whole(out / "predictions.csv") as partial, \

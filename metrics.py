@@ -2,19 +2,21 @@
 import numpy as np
 
 
-def score(predicted_deg, true_deg):
+def score(predicted_deg, true_deg, stated_deg=()):
     """Figures of a set of predictions.
 
     Parameters
     ----------
     predicted_deg, true_deg : np.ndarray [shape=(n,)], n >= 1
+    stated_deg : () or two np.ndarray [shape=(n,)], optional: how far 68 and 95 % of the errors are said to reach
 
     Returns
     -------
     dict
         within_5_deg_percent and within_10_deg_percent: the rule of Pang et al. 2019, the prediction rounded to whole
         degrees counts when it differs by at most that much; mae_deg, median_deg (of the absolute error), rmse_deg,
-        bias_deg (mean of predicted - true: positive is too far right) and samples
+        bias_deg (mean of predicted - true: positive is too far right) and samples; with `stated_deg` also
+        inside_stated_68_percent and inside_stated_95_percent, how many true azimuths are that near
 
     """
     predicted_deg, true_deg = np.asarray(predicted_deg, np.float64), np.asarray(true_deg, np.float64)
@@ -27,6 +29,8 @@ def score(predicted_deg, true_deg):
         "rmse_deg": float(np.sqrt(np.square(error).mean())),
         "bias_deg": float(error.mean()),
         "samples": len(error),
+        **{f"inside_stated_{share}_percent": float(100 * np.mean(np.abs(error) <= reach))
+           for share, reach in zip((68, 95), stated_deg)},
     }
 
 
@@ -35,8 +39,29 @@ def correct(predicted_deg, true_deg, tolerance_deg):
     return np.abs(np.rint(predicted_deg) - true_deg) <= tolerance_deg
 
 
-def score_by(groups, predicted_deg, true_deg):
+def score_by(groups, predicted_deg, true_deg, stated_deg=()):
     """Score each group of samples: dict of group, in sorted order, to `score`'s dict."""
     groups = np.asarray(groups)
     return {f"{group:g}" if isinstance(group, np.floating) else str(group):
-            score(predicted_deg[groups == group], true_deg[groups == group]) for group in np.unique(groups)}
+            score(predicted_deg[groups == group], true_deg[groups == group],
+                  [reach[groups == group] for reach in stated_deg]) for group in np.unique(groups)}
+
+
+def kept_curve(predicted_deg, true_deg, spread_deg, tolerance_deg, points=100):
+    """Accuracy of the surest samples: what dropping the least sure gains.
+
+    Parameters
+    ----------
+    predicted_deg, true_deg, spread_deg : np.ndarray [shape=(n,)]
+    tolerance_deg : float
+    points : int, at most
+
+    Returns
+    -------
+    kept_percent, correct_percent : np.ndarray [shape=(any,)], ascending in kept_percent, the last 100
+
+    """
+    order = np.argsort(spread_deg, kind="stable")
+    share = np.cumsum(correct(predicted_deg, true_deg, tolerance_deg)[order]) / np.arange(1, len(order) + 1)
+    kept = np.unique(np.linspace(1, len(order), min(points, len(order))).astype(int))
+    return 100 * kept / len(order), 100 * share[kept - 1]

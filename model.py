@@ -19,12 +19,13 @@ import zipfile
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from console import BadInput, written_whole
 from params import Params, differences
-from readout import read_out, soft_labels
+from readout import Calibration, read_out, soft_labels, uncalibrated_spread
 
 
 @contextmanager
@@ -248,20 +249,29 @@ def windows(frames):
     return starts[:, np.newaxis] + np.arange(WINDOW_FRAMES)
 
 
+class Answer(NamedTuple):
+    """Azimuths in degrees and how far 68 (the spread) and 95 % of their errors reach: three (n,) float64."""
+
+    azimuth_deg: np.ndarray
+    spread_deg: np.ndarray
+    within_95_deg: np.ndarray
+
+
 class Network:
     """A network with the parameters of its features and layers.
 
     One set of weights serves samples of any duration: the bands average over their frames. The original sees 50; for
     it, samples are repeated, or cut into `windows` whose scores (logits or degrees) are averaged.
 
-    `params` are its Params, `scenes` the numbers its samples were made with, `state` what training keeps beside the
-    weights (None for a network that was not loaded from a file with `with_state=True`).
+    `params` are its Params, `scenes` the numbers its samples were made with, `calibration` the readout.Calibration that
+    training measured on its validation samples (None before), `state` what training keeps beside the weights (None for
+    a network that was not loaded from a file with `with_state=True`).
     """
 
     def __init__(self, params, scenes=None):
         """Build it with weights drawn from params.seed."""
         keras.utils.set_random_seed(params.seed)
-        self.params, self.scenes, self.state = params, scenes, None
+        self.params, self.scenes, self.calibration, self.state = params, scenes, None, None
         self._is_windowed = params.model == "original"
         inputs = keras.Input((params.bins, WINDOW_FRAMES if self._is_windowed else None, 2))
         outputs = [inputs]
@@ -359,11 +369,10 @@ class Network:
         batch = max(1, PREDICT_FRAMES // samples.shape[2])
         return np.concatenate([forward(samples[at:at + batch]).numpy() for at in range(0, len(samples), batch)])
 
-    def answer_of(self, outputs):
-        """Azimuths and their spreads in degrees, two (n,) float64, from what `outputs` gave.
+    def reading_of(self, outputs):
+        """Azimuths and widths in degrees as readout.read_out gives them, two (n,), from what `outputs` gave.
 
-        Azimuths are -90..90, where the project's labels lie; the spread is that of readout.read_out, and NaN for a
-        network trained with squared error, which does not say how sure it is.
+        Azimuths are within -90..90, where the project's labels lie. A network of squared error has no widths: NaN.
         """
         if self.params.loss == "distribution":
             return read_out(outputs, self.params)
@@ -371,13 +380,29 @@ class Network:
         return (np.clip(azimuth_deg, self.params.class_deg[0], self.params.class_deg[-1]),
                 np.full(len(azimuth_deg), np.nan))
 
+    def calibrate(self, width_deg, error_deg):
+        """Measure how far errors reach, on `reading_of` samples that were not trained on."""
+        if self.params.loss == "distribution":
+            self.calibration = Calibration.fit(width_deg, error_deg)
+
+    def answer_of(self, outputs):
+        """Return the Answer from what `outputs` gave.
+
+        Before training has measured its errors, the spread is what the width adds to that of the labels.
+        """
+        azimuth_deg, width_deg = self.reading_of(outputs)
+        if self.calibration:
+            return Answer(azimuth_deg, *self.calibration.spreads(width_deg))
+        spread_deg = uncalibrated_spread(width_deg, self.params)
+        return Answer(azimuth_deg, spread_deg, 2 * spread_deg)
+
     def answer(self, samples):
-        """Azimuths and spreads in degrees, two (n,) float64, of samples (n, bin, frame, 2)."""
+        """Return the Answer to samples (n, bin, frame, 2)."""
         return self.answer_of(self.outputs(samples))
 
     def azimuth_deg(self, samples):
         """Azimuths in degrees, (n,) float64, of samples (n, bin, frame, 2)."""
-        return self.answer(samples)[0]
+        return self.answer(samples).azimuth_deg
 
     def loss_of(self, outputs, azimuth_deg):
         """Sum over samples of the loss that training minimises, without the L2 term, from what `outputs` gave."""
@@ -409,7 +434,8 @@ class Network:
                 named_for_keras.unlink(missing_ok=True)
 
     def _made_with(self):
-        return self.params.features | {"frames": self.params.frames} | self.params.training | {"scenes": self.scenes}
+        return self.params.features | {"frames": self.params.frames} | self.params.training | {
+            "scenes": self.scenes, "calibration": self.calibration and self.calibration._asdict()}
 
     @classmethod
     def load(cls, path, with_state=False):
@@ -441,6 +467,9 @@ class Network:
                 raise BadInput(f"{path} was trained on other features ({differ}); train it again.")
             network = cls(params, made_with["scenes"])
             network.keras_model.load_weights(path)
+            if made_with.get("calibration"):
+                network.calibration = Calibration(*map(tuple, (made_with["calibration"][name]
+                                                               for name in Calibration._fields)))
             if with_state:
                 with np.load(io.BytesIO(stored), allow_pickle=False) as arrays:
                     network.state = json.loads(str(arrays["state"]))

@@ -93,6 +93,41 @@ def track(track, spectrogram, sample_rate_hz, title, path):
     _save(figure, path)
 
 
+def calibration(error_deg, spread_deg, title, path, most_groups=15):
+    """How far 68 % of the errors reach against how far they were said to, in groups of equally sure samples.
+
+    `error_deg` absolute errors and `spread_deg` the stated spreads: np.ndarray [shape=(n,)].
+    """
+    order = np.argsort(spread_deg, kind="stable")
+    groups = np.array_split(order, max(1, min(most_groups, len(order) // 20)))
+    stated = [float(np.median(spread_deg[group])) for group in groups]
+    actual = [float(np.quantile(error_deg[group], 0.68)) for group in groups]
+    figure = Figure(figsize=(5.2, 4.8), layout="constrained")
+    axes = figure.subplots()
+    least, most = 0.1, max(100.0, *stated, *actual)
+    axes.plot([least, most], [least, most], "k-", linewidth=0.7, label="as stated")
+    axes.plot(np.maximum(stated, least), np.maximum(actual, least), "o-", markersize=4, label="measured")
+    axes.set(xlabel="stated spread (degrees)", ylabel="68 % of the errors are within (degrees)", title=title,
+             xscale="log", yscale="log", xlim=(least, most), ylim=(least, most), aspect="equal")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    _save(figure, path)
+
+
+def accuracy_by_kept(curves, tolerance_deg, path):
+    """Accuracy against the share of samples kept; `curves` is a dict of name to `metrics.kept_curve`."""
+    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+    axes = figure.subplots()
+    for name, (kept_percent, correct_percent) in curves.items():
+        axes.plot(kept_percent, correct_percent, label=name)
+    axes.set(xlabel="samples kept, the surest first (%)", ylabel=f"within {tolerance_deg:g} degrees (%)",
+             title="Accuracy when the least sure are dropped", xlim=(0, 100))
+    axes.set_ylim(top=100.5)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    _save(figure, path)
+
+
 def accuracy_by_snr(scores, path):
     """Percent within 5 degrees by SNR: `scores` is a dict of name to results with by_snr_db."""
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")

@@ -1,10 +1,17 @@
-"""Between azimuths and distributions over them: the labels to learn, the azimuth of an answer, and its spread.
+"""Between azimuths and distributions over them: the labels to learn, the azimuth of an answer, and how sure it is.
 
-    soft_labels([12.0], Params())                 # (1, 37), a Gaussian around 12 degrees
-    read_out(distribution, Params())              # (n, 37) -> (n,) degrees, (n,) degrees
+    soft_labels([12.0], Params())                              # (1, 37), a Gaussian around 12 degrees
+    azimuth_deg, width_deg = read_out(distribution, Params())  # (n, 37) -> (n,), (n,)
+    calibration = Calibration.fit(width_deg, np.abs(azimuth_deg - true_deg))
+    calibration.spreads(width_deg)                             # (n,), (n,): what 68 and 95 % of the errors are within
 """
+from typing import NamedTuple
+
 import numpy as np
 from scipy.special import ndtr
+
+CALIBRATION_GROUPS = 24    # of widths: enough for a smooth curve
+LEAST_OF_GROUP = 40        # answers: fewer say little about 95 %
 
 
 def soft_labels(azimuth_deg, params):
@@ -31,10 +38,10 @@ def soft_labels(azimuth_deg, params):
 
 
 def read_out(distribution, params):
-    """One azimuth from a distribution, its mean within readout_reach_deg of its peak, and how sure it is.
+    """One azimuth from a distribution, its mean within readout_reach_deg of its peak, and the distribution's width.
 
     At the ends of the grid the neighbourhood is one-sided and its mean is drawn inwards by up to 2 degrees. That is
-    undone: reading out the soft label of any azimuth gives that azimuth, with a spread of zero.
+    undone: reading out the soft label of any azimuth gives that azimuth, and the width that labels have in the middle.
 
     Parameters
     ----------
@@ -44,8 +51,7 @@ def read_out(distribution, params):
     Returns
     -------
     azimuth_deg : np.ndarray [shape=(n,)], float64
-    spread_deg : np.ndarray [shape=(n,)], float64: standard deviation of the whole distribution around the azimuth, less
-        (in variance) what the soft label of that azimuth has itself
+    width_deg : np.ndarray [shape=(n,)], float64: standard deviation of the whole distribution around the azimuth
 
     """
     truth = np.linspace(params.class_deg[0], params.class_deg[-1], 721)
@@ -53,8 +59,9 @@ def read_out(distribution, params):
     rising = np.maximum.accumulate(_mean_around_peak(labels, params))  # where the peak moves on, it falls a little
     seen = (rising - rising[::-1]) / 2                                 # left and right alike
     azimuth_deg = np.interp(_mean_around_peak(distribution, params), seen, truth)
-    own = np.interp(azimuth_deg, truth, _variance_around(truth, labels, params))
-    return azimuth_deg, np.sqrt(np.maximum(_variance_around(azimuth_deg, distribution, params) - own, 0))
+    own = _variance_around(truth, labels, params)
+    narrower = own[len(own) // 2] - np.interp(azimuth_deg, truth, own)
+    return azimuth_deg, np.sqrt(np.maximum(_variance_around(azimuth_deg, distribution, params) + narrower, 0))
 
 
 def _mean_around_peak(distribution, params):
@@ -67,3 +74,46 @@ def _mean_around_peak(distribution, params):
 def _variance_around(azimuth_deg, distribution, params):
     grid = np.asarray(params.class_deg, np.float64)
     return (distribution * np.square(grid - azimuth_deg[:, None])).sum(axis=1)
+
+
+def uncalibrated_spread(width_deg, params):
+    """Spread of distributions of a width when nothing is known of the errors: what it adds to that of the labels."""
+    label = read_out(soft_labels(np.zeros(1), params), params)[1]
+    return np.sqrt(np.maximum(np.square(width_deg) - np.square(label), 0))
+
+
+class Calibration(NamedTuple):
+    """What share of the errors is within how many degrees, by the width of the distribution; measured, not assumed.
+
+    `width_deg`, ascending, and for each of them how far 68 and 95 % of the errors reach; tuples of one length.
+    """
+
+    width_deg: tuple
+    within_68_deg: tuple
+    within_95_deg: tuple
+
+    @classmethod
+    def fit(cls, width_deg, error_deg):
+        """Measure on answers with known errors, of samples that were not trained on.
+
+        Parameters
+        ----------
+        width_deg : np.ndarray [shape=(n,)]
+        error_deg : np.ndarray [shape=(n,)], absolute errors
+
+        Returns
+        -------
+        Calibration : in groups of neighbouring widths the quantiles of the errors, made to rise with the width
+
+        """
+        order = np.argsort(width_deg, kind="stable")
+        groups = np.array_split(order, max(1, min(CALIBRATION_GROUPS, len(order) // LEAST_OF_GROUP)))
+        columns = [np.array([np.median(width_deg[group]) for group in groups])]
+        columns += [np.maximum.accumulate([np.quantile(error_deg[group], share) for group in groups])
+                    for share in (0.68, 0.95)]
+        return cls(*(tuple(round(float(value), 4) for value in column) for column in columns))
+
+    def spreads(self, width_deg):
+        """Degrees that 68 and 95 % of the errors are within: two (n,)."""
+        return (np.interp(width_deg, self.width_deg, self.within_68_deg),
+                np.interp(width_deg, self.width_deg, self.within_95_deg))

@@ -54,7 +54,7 @@ class Tracker:
 
         Parameters
         ----------
-        answer : callable, samples (n, bin, frame, 2) float16 -> azimuths and spreads in degrees, two (n,)
+        answer : callable, samples (n, bin, frame, 2) float16 -> azimuths, spreads (and more), each (n,) in degrees
         params : Params, for the features, frames, silence_dbfs and most_spread_deg
         hop_frames : int, frames of 20 ms from row to row
 
@@ -120,7 +120,7 @@ class Tracker:
         if not len(starts):
             return NO_ROWS
         samples = np.stack([self._cues[:, at:at + frames] for at in starts - self._first])
-        azimuth_deg, spread_deg = self._answer(samples)
+        azimuth_deg, spread_deg, *_ = self._answer(samples)
         power = np.array([self._power[at:at + frames].mean() for at in starts - self._first])
         level_db = 10 * np.log10(np.maximum(power, 1e-20))
         is_source = (level_db > p.silence_dbfs) & ~(spread_deg > p.most_spread_deg)  # squared error knows no spread

@@ -103,15 +103,18 @@ def _train_epoch(network, feed, epoch, epochs):
 
 
 def evaluate(network, feed):
-    """Return mean loss and percent within 5 degrees of a network over a feed's validation samples."""
-    loss, correct = 0.0, 0
+    """Return mean loss and percent within 5 degrees over a feed's validation samples, and calibrate on them."""
+    loss, readings = 0.0, []
     with console.progress(total=feed.validation_count, unit=" samples", desc="validation") as bar:
         for samples, azimuth_deg in feed.validation(VALIDATION_BATCH):
             outputs = network.outputs(samples)
             loss += network.loss_of(outputs, azimuth_deg)
-            correct += int(metrics.correct(network.answer_of(outputs)[0], azimuth_deg, feed.params.tolerance_deg).sum())
+            readings.append((*network.reading_of(outputs), azimuth_deg))
             bar.update(len(samples))
-    return loss / feed.validation_count, 100 * correct / feed.validation_count
+    answer_deg, width_deg, azimuth_deg = map(np.concatenate, zip(*readings))
+    network.calibrate(width_deg, np.abs(answer_deg - azimuth_deg))
+    correct = metrics.correct(answer_deg, azimuth_deg, feed.params.tolerance_deg)
+    return loss / feed.validation_count, float(100 * correct.mean())
 
 
 def _epochs_since_best(history):

@@ -30,3 +30,23 @@ def test_groups_add_up_and_are_sorted():
     assert sum(group["samples"] for group in groups.values()) == 500
     mean = sum(group["mae_deg"] * group["samples"] for group in groups.values()) / 500
     assert mean == pytest.approx(metrics.score(predicted, true)["mae_deg"])
+
+
+def test_the_share_inside_what_is_stated():
+    true_deg, predicted_deg = np.zeros(4), np.array([0.5, -2.0, 3.0, 40.0])
+    figures = metrics.score(predicted_deg, true_deg, (np.full(4, 2.0), np.array([1.0, 1.0, 5.0, 50.0])))
+    assert figures["inside_stated_68_percent"] == 50
+    assert figures["inside_stated_95_percent"] == 75
+    assert "inside_stated_68_percent" not in metrics.score(predicted_deg, true_deg)
+    by = metrics.score_by(np.array(["a", "a", "b", "b"]), predicted_deg, true_deg, (np.full(4, 2.0), np.full(4, 3.0)))
+    assert [by[g]["inside_stated_68_percent"] for g in "ab"] == [100, 0]
+
+
+def test_dropping_the_least_sure_keeps_the_right_ones():
+    true_deg, spread_deg = np.zeros(100), np.arange(100.0)[::-1]
+    predicted_deg = np.where(spread_deg < 60, 0, 50)  # the 60 surest are right
+    kept_percent, correct_percent = metrics.kept_curve(predicted_deg, true_deg, spread_deg, 5)
+    assert kept_percent[-1] == 100
+    assert correct_percent[-1] == 60
+    assert np.all(correct_percent[kept_percent <= 60] == 100)
+    assert np.all(np.diff(kept_percent) > 0)

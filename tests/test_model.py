@@ -99,10 +99,10 @@ def test_other_durations_train_the_same_weights(name):
 def test_answers_are_azimuths(network):
     outputs = network.outputs(samples(5))
     np.testing.assert_allclose(outputs.sum(axis=1), 1, atol=1e-5)
-    answers, spreads = network.answer(samples(5))
-    assert answers.shape == spreads.shape == (5,)
-    assert np.abs(answers).max() <= 90
-    assert np.all((spreads >= 0) & (spreads < 180))
+    answer = network.answer(samples(5))
+    assert {each.shape for each in answer} == {(5,)}
+    assert np.abs(answer.azimuth_deg).max() <= 90
+    assert np.all((answer.spread_deg >= 0) & (answer.spread_deg <= answer.within_95_deg))
 
 
 @pytest.mark.parametrize("loss", ["distribution", "mse"])
@@ -125,6 +125,11 @@ def test_a_saved_network_answers_the_same_and_opens_in_keras(network, tmp_path):
     network.save(tmp_path / "a.keras")
     again = model.Network.load(tmp_path / "a.keras")
     assert again.params == network.params
+    assert again.calibration is None
+    network.calibrate(np.linspace(4, 40, 1000), np.linspace(0, 60, 1000))
+    network.save(tmp_path / "a.keras")
+    assert model.Network.load(tmp_path / "a.keras").calibration == network.calibration
+    network.calibration = None
     assert np.array_equal(again.outputs(samples(3)), network.outputs(samples(3)))
     opened = model.keras.models.load_model(tmp_path / "a.keras")
     np.testing.assert_allclose(opened.predict(samples(3).astype(np.float32), verbose=0), network.outputs(samples(3)),

@@ -65,7 +65,7 @@ def test_it_was_made_as_its_card_says(network):
 ])
 def test_it_knows_where_unseen_talkers_are(network, demo, changes, least_percent, most_mae_deg):
     samples, azimuth_deg = mixed(demo, **changes)
-    answer, spread = network.answer(samples)
+    answer, spread, _ = network.answer(samples)
     error = np.abs(answer - azimuth_deg)
     assert 100 * np.mean(error <= 5.5) >= least_percent
     assert error.mean() <= most_mae_deg
@@ -74,7 +74,7 @@ def test_it_knows_where_unseen_talkers_are(network, demo, changes, least_percent
 
 def test_it_is_less_sure_where_it_errs(network, demo):
     samples, azimuth_deg = mixed(demo, snr_db=(-10,))
-    answer, spread = network.answer(samples)
+    answer, spread, _ = network.answer(samples)
     wrong = np.abs(answer - azimuth_deg) > 10
     assert 3 < wrong.sum() < 0.7 * len(wrong)
     assert np.median(spread[wrong]) > 2 * np.median(spread[~wrong])

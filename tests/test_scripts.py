@@ -231,7 +231,9 @@ def test_train_resume_and_test(shards, folders, tmp_path):
     assert min(spread) >= 0
     assert len(spread) > 50
     assert figures["baseline"]["within_10_deg_percent"] > 80  # at 0 and 20 dB of diffuse noise
-    for picture in ("predicted_vs_true", "error_by_azimuth", "accuracy_by_snr"):
+    assert 0 <= figures["best"]["inside_stated_68_percent"] <= figures["best"]["inside_stated_95_percent"] <= 100
+    assert "inside_stated_68_percent" in figures["best"]["by_hrir"]["mit_kemar"]
+    for picture in ("predicted_vs_true", "error_by_azimuth", "accuracy_by_snr", "calibration", "accuracy_by_kept"):
         assert (results / f"{picture}.png").stat().st_size > 5000
         assert f"{picture}.png" in table
 

@@ -1,0 +1,248 @@
+"""Recordings over time: two talkers where they are, gaps where nobody is, and refusals in one sentence."""
+import argparse
+import csv
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+import soundfile as sf
+import soxr
+from conftest import one_sentence, run_script
+from scipy.signal import fftconvolve
+
+import dataset
+import hrir
+import Localise
+import tracking
+from console import BadInput
+from params import Params
+
+PARAMS = Params()
+RATE = PARAMS.sample_rate_hz
+HEAD = hrir.load("mit_kemar", RATE, PARAMS.azimuth_deg)
+
+
+def through_the_head(signal, azimuth_deg):
+    """(n,) -> (n, 2)."""
+    pair = HEAD.response[PARAMS.azimuth_deg.index(azimuth_deg)]
+    return np.stack([fftconvolve(signal, response)[:len(signal)] for response in pair], axis=1)
+
+
+def from_all_around(noise, count, seed=0):
+    rng = np.random.default_rng(seed)
+    starts = rng.integers(len(noise), size=len(PARAMS.azimuth_deg))
+    return sum(through_the_head(np.take(noise, np.arange(at, at + count), mode="wrap"), azimuth_deg)
+               for at, azimuth_deg in zip(starts, PARAMS.azimuth_deg))
+
+
+@pytest.fixture(scope="module")
+def talk(demo):
+    """3 s of a talker at -45, 3 s of silence, 3 s of another at 30 degrees: (n, 2) at 16 kHz, and a noise."""
+    files = sorted((demo / "SpeechTEST").glob("*.wav"))
+    voices = [dataset.read_mono(files[at], PARAMS)[:3 * RATE] for at in (0, -1)]
+    noise = dataset.read_mono(sorted((demo / "NoiseTEST").glob("*.wav"))[0], PARAMS)
+    silence = np.zeros((3 * RATE, 2))
+    signal = np.concatenate([through_the_head(voices[0], -45), silence, through_the_head(voices[1], 30)])
+    return signal * 0.5 / np.abs(signal).max(), noise
+
+
+@pytest.fixture(scope="module")
+def localised(talk, tmp_path_factory):
+    """What Localise.py says of a folder of good and bad recordings, and the folder of its results."""
+    folder = tmp_path_factory.mktemp("recordings")
+    signal, noise = talk
+    sf.write(folder / "talk.wav", signal, RATE, subtype="PCM_16")
+    sf.write(folder / "talk48.flac", soxr.resample(signal, RATE, 48_000), 48_000, subtype="PCM_24")
+    sf.write(folder / "swapped.wav", signal[:, ::-1], RATE, subtype="PCM_16")
+    sf.write(folder / "noise.wav", 0.01 * from_all_around(noise, 6 * RATE), RATE, subtype="FLOAT")
+    sf.write(folder / "mono.wav", signal[:, 0], RATE)
+    (folder / "text.wav").write_text("not audio")
+    mix = np.random.default_rng(0).standard_normal(3 * RATE + 100) * 0.1
+    sf.write(folder / "spaced.wav", np.stack([mix[100:], mix[:-100]], axis=1), RATE)
+    out = tmp_path_factory.mktemp("out")
+    return run_script("Localise.py", folder, "--out", out), out
+
+
+def rows(out, name):
+    return list(csv.DictReader((out / f"{name}.csv").read_text().splitlines()))
+
+
+def azimuths(table, begin_s, end_s):
+    """Azimuths of some rows, "" for a gap."""
+    some = [row["azimuth_deg"] for row in table if begin_s <= float(row["time_s"]) <= end_s]
+    return [text and float(text) for text in some]
+
+
+@pytest.mark.parametrize("name", ["talk", "talk48"])
+def test_talkers_are_where_they_are_and_silence_is_a_gap(localised, name):
+    table = rows(localised[1], name)
+    times = np.array([float(row["time_s"]) for row in table])
+    assert times[0] == pytest.approx(0.51)
+    np.testing.assert_allclose(np.diff(times), 0.1, atol=1e-6)
+    for begin_s, end_s, azimuth_deg in ((0.5, 2.4, -45), (6.6, 8.4, 30)):
+        heard = [each for each in azimuths(table, begin_s, end_s) if each != ""]
+        assert len(heard) > 0.8 * len(azimuths(table, begin_s, end_s))
+        assert np.median(np.abs(np.array(heard) - azimuth_deg)) < 3
+    assert set(azimuths(table, 3.6, 5.4)) == {""}
+    assert all(float(row["level_db"]) < -80 for row in table if 3.6 <= float(row["time_s"]) <= 5.4)
+
+
+def test_noise_from_all_around_is_mostly_a_gap(localised):
+    heard = [each for each in azimuths(rows(localised[1], "noise"), 0, 10) if each != ""]
+    assert len(heard) <= 0.3 * len(rows(localised[1], "noise"))
+
+
+def test_exchanged_ears_mirror_the_answer(localised, talk, tmp_path):
+    as_is, swapped = (rows(localised[1], name) for name in ("talk", "swapped"))
+    for one, other in zip(as_is, swapped, strict=True):
+        assert (one["azimuth_deg"] == "") == (other["azimuth_deg"] == "")
+        if one["azimuth_deg"]:
+            assert float(one["azimuth_deg"]) == -float(other["azimuth_deg"])
+        assert one["spread_deg"] == other["spread_deg"]
+    sf.write(tmp_path / "talk.wav", talk[0], RATE, subtype="PCM_16")
+    run_script("Localise.py", tmp_path / "talk.wav", "--swap-ears", "--out", tmp_path, "--format", "json")
+    again = json.loads((tmp_path / "talk.json").read_text())["rows"]
+    assert [row["azimuth_deg"] for row in again] == [float(row["azimuth_deg"]) if row["azimuth_deg"] else None
+                                                     for row in swapped]
+
+
+def test_the_folder_is_summed_up(localised):
+    done, out = localised
+    assert "skipped 2" in done.stdout
+    line = r"^talk\.wav: \d+ degrees (left|right) \(spread \d+\), heard in \d+ % of 9\.0 s\.$"
+    assert re.search(line, done.stdout, re.M)
+    for reason in ("mono.wav has one channel", "text.wav cannot be read as audio"):
+        assert any(line.startswith("Skipped: ") and reason in line for line in done.stderr.splitlines())
+    assert "spaced.wav: 100 % of it has delays between the channels that no head makes" in done.stderr
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        f"{name}.{ending}" for name in ("talk", "talk48", "swapped", "noise", "spaced") for ending in ("csv", "png"))
+    assert all(path.stat().st_size > 10_000 for path in out.glob("*.png"))
+
+
+class Fake:
+    """Counts and answers: from 10 degrees right, sure."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, samples):
+        """Answer as Network.answer does."""
+        self.seen.append(samples.copy())
+        return np.full(len(samples), 10.0), np.full(len(samples), 1.0)
+
+
+def tracker(hop_frames=5):
+    return tracking.Tracker(Fake(), PARAMS, hop_frames)
+
+
+def args(**changes):
+    return argparse.Namespace(**({"channels": None, "swap_ears": False} | changes))
+
+
+@pytest.mark.parametrize(("signal", "changes", "says"), [
+    (np.ones(RATE * 2), {}, "has one channel"),
+    (np.ones((RATE * 2, 4)), {}, "--channels 1 2"),
+    (np.ones((RATE * 2, 4)), {"channels": (1, 5)}, "has 4 channels"),
+    (np.random.default_rng(0).normal(0, 0.1, (RATE, 2)), {}, "must be at least 1.04 s"),
+    (np.repeat(np.random.default_rng(0).normal(0, 0.1, (RATE * 2, 1)), 2, axis=1), {}, "same signal in both"),
+    (np.full((RATE * 2, 2), np.nan), {}, "NaN"),
+])
+def test_what_is_not_binaural_is_refused(write, signal, changes, says):
+    path = write("bad.wav", signal)
+    with pytest.raises(BadInput, match=re.escape(says)) as refusal:
+        Localise.localise(path, tracker(), args(**changes))
+    assert "bad.wav" in str(refusal.value)
+    assert one_sentence(str(refusal.value))
+
+
+def test_channels_are_picked_as_asked(write):
+    signal = np.random.default_rng(0).normal(0, 0.1, (2 * RATE, 4)).astype(np.float32)
+    one, other = tracker(), tracker()
+    Localise.localise(write("four.wav", signal), one, args(channels=(4, 2)))
+    other.push(signal[:, [3, 1]])
+    assert np.array_equal(np.concatenate(one._answer.seen), np.concatenate(other._answer.seen))
+
+
+@pytest.mark.parametrize("hop_frames", [1, 5, 50, 120])
+@pytest.mark.parametrize("block", [100, 1_600, 50_000])
+def test_any_blocks_give_the_same_rows(hop_frames, block):
+    signal = np.random.default_rng(1).normal(0, 0.1, (5 * RATE, 2)).astype(np.float32)
+    whole, pieces = tracker(hop_frames), tracker(hop_frames)
+    whole.push(signal)
+    for at in range(0, len(signal), block):
+        pieces.push(signal[at:at + block])
+    for one, other in zip(whole.track(), pieces.track(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    assert len(whole.track().time_s) == 1 + (1 + (5 * RATE - 640) // 320 - 50) // hop_frames
+    np.testing.assert_array_equal(np.concatenate(whole._answer.seen), np.concatenate(pieces._answer.seen))
+    np.testing.assert_allclose(np.diff(whole.track().time_s), 0.02 * hop_frames)
+    assert whole.seconds == pieces.seconds == 5
+
+
+def test_memory_does_not_grow_with_the_recording():
+    long = tracking.Tracker(lambda samples: (np.zeros(len(samples)), np.zeros(len(samples))), PARAMS, 50)
+    block = np.random.default_rng(2).normal(0, 0.1, (10 * RATE, 2)).astype(np.float32)
+    for _ in range(30):
+        long.push(block)
+        assert long._cues.shape[1] < 60
+        assert len(long._signal) < 640
+        assert long.spectrogram.power().shape[1] <= tracking.MOST_COLUMNS
+    assert long.spectrogram.frames_per_column == 8
+
+
+def test_a_squeezed_spectrogram_keeps_its_mean():
+    squeezed = tracking.Spectrogram(3)
+    power = np.random.default_rng(3).random((3, 10_001))
+    for at in range(0, power.shape[1], 77):
+        squeezed.add(power[:, at:at + 77])
+    width, columns = squeezed.frames_per_column, squeezed.power()
+    expected = power[:, :columns.shape[1] * width].reshape(3, -1, width).mean(axis=2)
+    np.testing.assert_allclose(columns, expected, rtol=1e-5)
+
+
+def test_a_textgrid_covers_the_recording_without_holes():
+    track = tracking.Track(np.array([0.5, 0.6, 0.7, 0.8]), np.array([10.2, 9.8, np.nan, -0.3]), np.ones(4), np.zeros(4))
+    text = Localise.textgrid(track, 1.3)
+    edges = [(float(a), float(b)) for a, b in re.findall(r"xmin = ([\d.]+)\n\s+xmax = ([\d.]+)\n\s+text", text)]
+    assert re.findall(r'text = "(.*)"', text) == ["10", "", "0"]
+    assert [begin for begin, _ in edges] == [0, 0.65, 0.75]
+    assert [end for _, end in edges] == [0.65, 0.75, 1.3]
+
+
+def test_live_shows_a_file_played_through_it(talk):
+    screen = io.StringIO()
+    playing = tracker()
+    signal = talk[0].astype(np.float32)
+    Localise.live((signal[at:at + 1600] for at in range(0, len(signal), 1600)), playing, file=screen)
+    frames = screen.getvalue().split("\r")[1:]
+    assert len(frames) == len(playing.track().time_s)
+    assert "10 degrees right ± 1" in frames[0]
+    assert frames[0].index("#") > frames[0].index("|")
+    assert "no source" in screen.getvalue()  # the silence between the talkers
+
+
+def test_the_bar_marks_left_and_right():
+    assert Localise.bar_of(-90).index("#") == Localise.bar_of(np.nan).index(".")
+    assert Localise.bar_of(90)[::-1].index("#") == Localise.bar_of(np.nan)[::-1].index(".")
+    assert "#" not in Localise.bar_of(np.nan)
+
+
+def test_two_recordings_of_one_name_get_results_of_their_own(tmp_path):
+    paths = [tmp_path / "a" / "talk.wav", tmp_path / "b" / "talk.wav", tmp_path / "other.wav"]
+    assert Localise.output_names(paths) == ["talk", "talk (2)", "other"]
+
+
+@pytest.mark.parametrize(("flags", "says"), [
+    ([], "name a file or a folder"),
+    (["--live", "a.wav"], "not both"),
+    (["nowhere.wav"], "nowhere.wav does not exist"),
+    (["nowhere.wav", "--hop-s", "0"], "--hop-s"),
+    (["nowhere.wav", "--channels", "1", "1"], "--channels"),
+    (["nowhere.wav", "--format", "xml"], "--format"),
+])
+def test_flags_that_make_no_sense(tmp_path, flags, says):
+    refused = run_script("Localise.py", *flags, status=2, cwd=tmp_path).stderr
+    assert says in refused
+    assert one_sentence(refused)
