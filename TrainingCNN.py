@@ -5,6 +5,7 @@
     python TrainingCNN.py --model original --out checkpoints_original   # the network and loss of Pang et al. 2019
     python TrainingCNN.py --from-wavs --samples 500000      # SpeechTRAIN x NoiseTRAIN mixed afresh, without shards
     python TrainingCNN.py --from-wavs --world               # every kind of scene: docs/scenes.md
+    python TrainingCNN.py --from pretrained/best.keras --data BinSL_MINE --learning-rate 1e-4   # go on from a model
 
 A quarter of the speech files is kept for validation. Without --epochs or --samples training sees about 300,000 samples
 (10 to 15 minutes on 2 cores).
@@ -12,6 +13,7 @@ A quarter of the speech files is kept for validation. Without --epochs or --samp
 import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import console
 import dataset
@@ -24,7 +26,11 @@ def parse_args(argv=None):
     """Flags of this script: (Params, the other arguments)."""
     default = Params()
     parser = console.Parser(__doc__)
-    parser.add_argument("--data", metavar="DIR", help="training shards (default: BinSL_TRAIN)")
+    parser.add_argument("--data", metavar="DIR", nargs="+", help="folders of training shards (default: BinSL_TRAIN)")
+    parser.add_argument("--weights", metavar="W", nargs="+", type=float,
+                        help="how often the samples of each folder come in an epoch (default: once)")
+    parser.add_argument("--from", metavar="MODEL", dest="origin",
+                        help="begin with the weights of a trained model (docs/recordings.md)")
     parser.add_argument("--from-wavs", action="store_true", help="mix afresh for every batch instead of reading shards")
     parser.add_argument("--samples", metavar="N", type=int,
                         help=f"from wavs: how many to train on (default: {default.samples_to_see})")
@@ -49,13 +55,20 @@ def parse_args(argv=None):
         value = getattr(args, flag)
         if value is not None and not 1 <= value <= most:
             raise BadInput(f"--{flag} {value} is not possible: it takes 1 to {most}.")
-    idle = ("data", "epochs") if args.from_wavs else ("samples", "workers", *scene_flags)
+    folders = len(args.data or ["BinSL_TRAIN"])
+    if args.weights and (len(args.weights) != folders or not all(0 < weight <= 1e4 for weight in args.weights)):
+        given = " ".join(f"{weight:g}" for weight in args.weights)
+        raise BadInput(f"--weights {given} is not possible: it takes a number above 0 for each of the {folders} "
+                       "folder(s) of --data.")
+    idle = ("data", "weights", "epochs") if args.from_wavs else ("samples", "workers", *scene_flags)
     for flag in idle:
         if getattr(args, flag) is not None:
             why = ("does nothing with --from-wavs; leave one of them out (--samples says how long to train)."
                    if args.from_wavs else "does nothing without --from-wavs; shards are what SpatialiseTRAIN.py made.")
             raise BadInput(f"{flag_of(flag)} {why}")
     params = spatialise.scene_params(args, "TRAIN") if args.from_wavs else default
+    if args.origin and not Path(args.origin).is_file():
+        raise BadInput(f"--from {args.origin} is not a file; name a .keras file that TrainingCNN.py wrote.")
     loss = args.loss or ("mse" if args.model == "original" else default.loss)
     return replace(params, model=args.model, loss=loss, batch_size=args.batch_size, learning_rate=args.learning_rate,
                    seed=args.seed), args
@@ -67,8 +80,8 @@ def main(argv=None):
     if args.from_wavs:
         train(wav_feed(params, args), args)
     else:
-        shards = dataset.open_shards(args.data or "BinSL_TRAIN", params, "SpatialiseTRAIN.py")
-        train(dataset.ShardFeed(shards, params), args)
+        folders = [dataset.open_shards(folder, params, "SpatialiseTRAIN.py") for folder in args.data or ["BinSL_TRAIN"]]
+        train(dataset.ShardFeed(folders, params, args.weights), args)
 
 
 def wav_feed(params, args):
@@ -100,7 +113,7 @@ def train(feed, args):
         epochs = args.epochs or feed.epochs
         print(f"{feed.training_count} training and {feed.validation_count} validation samples an epoch of "
               f"{feed.title}, {epochs} epochs, model: {feed.params.model}, loss: {feed.params.loss}.", flush=True)
-        history = training.fit(feed, epochs, out, resume)
+        history = training.fit(feed, epochs, out, resume, args.origin)
     best = min(history, key=lambda row: row["validation_loss"])
     print(f"{out}: best.keras is epoch {best['epoch']}, {best['validation_within_5_deg_percent']:.1f} % of the "
           f"validation samples within 5 degrees; last.keras is epoch {history[-1]['epoch']}; history.csv, history.png.")

@@ -78,7 +78,7 @@ def find_audio(folder, role, least_samples, params):
             read_mono(path, params, least_samples)
             with sf.SoundFile(path) as file:
                 channels = file.channels
-            good.append(Audio(path, path.relative_to(folder).as_posix(), _sha256(path), channels))
+            good.append(Audio(path, path.relative_to(folder).as_posix(), sha256_of(path), channels))
         except BadInput as problem:
             problems.append(str(problem))
     if not good:
@@ -239,7 +239,8 @@ def write_wav(path, ears, sample_rate_hz):
         sf.write(partial, ears.T, sample_rate_hz, subtype="PCM_16", format="WAV")
 
 
-def _sha256(path):
+def sha256_of(path):
+    """Digest of a file's bytes, in hexadecimal."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
@@ -250,9 +251,9 @@ def _sha256(path):
 # ----------------------------------------------------------------------------------------------------- shards, out
 
 def shard_name(speech, noise):
-    """File name of the shard of two `Audio`s: readable, and told apart by a digest where the readable part is cut."""
-    key = hashlib.sha256(f"{speech.name}\0{noise.name}".encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{Path(speech.name).stem[:40]}__{Path(noise.name).stem[:40]}__{key}.npz"
+    """File name of the shard of two files' names: readable, and told apart by a digest where that part is cut."""
+    key = hashlib.sha256(f"{speech}\0{noise}".encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{Path(speech).stem[:40]}__{Path(noise).stem[:40]}__{key}.npz"
 
 
 def write_shard(path, count, pieces, arrays, params):
@@ -324,7 +325,7 @@ def open_shard(path):
         lengths = {len(small[name]) for name in BY_SAMPLE}
         if len(shape) != 4 or lengths != {shape[0]} or fortran_order or dtype != np.dtype("<f2"):
             raise ValueError("its arrays do not fit together")
-        if not (np.isfinite(small["labels"]).all() and np.isfinite(small["snr_db"]).all()):
+        if not np.isfinite(small["labels"]).all() or np.isnan(small["snr_db"]).any():
             raise ValueError("its labels are not finite")
         if not isinstance(params, dict) or list(shape[1:]) != [
                 params["stft_window_samples"] // 2 + 1, params["frames"], 2]:
@@ -523,27 +524,48 @@ def mirrored(samples, labels, rng):
 
 
 class ShardFeed:
-    """Training and validation batches from shards, for `training.fit`.
+    """Training and validation batches from one or several folders of shards, for `training.fit`.
 
     `params` are those given, with the shards' duration; `epochs` as many as see params.samples_to_see.
     """
 
     AHEAD = 16  # batches that wait for the network: they bridge the reading of the next lot
 
-    def __init__(self, shards, params):
-        """Split the shards; BadInput where that cannot be."""
-        self.params = replace(params, frames=shards[0].params["frames"])
-        self._training, self._validation = split(shards, self.params)
-        self.training_count, self.validation_count = count_samples(self._training), count_samples(self._validation)
+    def __init__(self, folders, params, weights=None):
+        """Split the shards of each folder.
+
+        Parameters
+        ----------
+        folders : list of lists of Shard
+        params : Params
+        weights : sequence of float, optional: how often the samples of each folder come in an epoch, once unless given;
+            a fraction takes other blocks in every epoch
+
+        Raises
+        ------
+        BadInput : a folder cannot be split, or they differ in duration
+
+        """
+        weights = weights or [1.0] * len(folders)
+        first = folders[0][0]
+        self.params = replace(params, frames=first.params["frames"])
+        for shards in folders[1:]:
+            if shards[0].params["frames"] != self.params.frames:
+                raise BadInput(f"{shards[0].path.parent} holds samples of {shards[0].params['frames']} frames and "
+                               f"{first.path.parent} of {self.params.frames}; make them again with one --frames.")
+        sides = [split(shards, self.params) for shards in folders]
+        self._training = [(blocks, weight) for (blocks, _), weight in zip(sides, weights)]
+        self._validation = [block for _, blocks in sides for block in blocks]
+        self.training_count = sum(count_samples(_repeated(blocks, weight)) for blocks, weight in self._training)
+        self.validation_count = count_samples(self._validation)
         self._lot_blocks = self.params.in_memory_of(params.blocks_mixed)
         self.epochs = epochs_for(self.training_count, params)
         # The bands look at neighbouring frames and treat left and right alike as they are built.
         self._vary = varied if params.model == "original" else None
-        self.title = f"{len(shards)} shards"
-        self.scenes = {name: value for name, value in shards[0].params.items() if not name.endswith("_sha256")}
-        sides = [[(b.shard.path.name, b.shard.params, b.first, b.last) for b in side]
-                 for side in (self._training, self._validation)]
-        self.fingerprint = fingerprint(sides)
+        self.title = f"{sum(map(len, folders))} shards" + (f" of {len(folders)} folders" if len(folders) > 1 else "")
+        self.scenes = {name: value for name, value in first.params.items() if not name.endswith("_sha256")}
+        self.fingerprint = fingerprint([list(weights), [
+            [(b.shard.path.name, b.shard.params, b.first, b.last) for b in side] for pair in sides for side in pair]])
 
     def __enter__(self):
         return self
@@ -554,12 +576,18 @@ class ShardFeed:
     def training(self, epoch):
         """Shuffled batches of one epoch; their order follows from seed and epoch."""
         rng = np.random.default_rng([self.params.seed, epoch])
-        return read_ahead(batches(self._training, self.params.batch_size, self._lot_blocks, rng, self._vary),
-                          self.AHEAD)
+        blocks = [block for each, weight in self._training for block in _repeated(each, weight, epoch)]
+        return read_ahead(batches(blocks, self.params.batch_size, self._lot_blocks, rng, self._vary), self.AHEAD)
 
     def validation(self, batch_size):
         """Batches of the validation samples, always the same."""
         return read_ahead(batches(self._validation, batch_size, self._lot_blocks), self.AHEAD // 4)
+
+
+def _repeated(blocks, weight, epoch=0):
+    """Blocks `weight` times; of a fraction the share that is the epoch's turn."""
+    whole, part = int(weight), round((weight - int(weight)) * len(blocks))
+    return blocks * whole + [blocks[(epoch * part + at) % len(blocks)] for at in range(part)]
 
 
 def epochs_for(sample_count, params):

@@ -380,6 +380,14 @@ class Network:
         return (np.clip(azimuth_deg, self.params.class_deg[0], self.params.class_deg[-1]),
                 np.full(len(azimuth_deg), np.nan))
 
+    def begin_with(self, other):
+        """Take the weights of another network; BadInput where it is of another kind."""
+        ours, theirs = ({name: network.params.training[name] for name in ("model", "loss", "class_deg")}
+                        for network in (self, other))
+        if differ := differences(theirs, ours):
+            raise BadInput(f"--from names a model that differs ({differ}); give the same --model and --loss.")
+        self.keras_model.set_weights(other.keras_model.get_weights())
+
     def calibrate(self, width_deg, error_deg):
         """Measure how far errors reach, on `reading_of` samples that were not trained on."""
         if self.params.loss == "distribution":

@@ -19,6 +19,7 @@ import console
 import dataset
 import hrir
 import mixing
+import recordings
 from console import BadInput, notice
 from params import RANGES, WORLD, Params, differences, flag_of
 
@@ -37,12 +38,29 @@ def parse_args(doc, side, argv=None):
     parser.add_argument("--listen", metavar="DIR", help="also write the first mixture, one wav for each azimuth")
     parser.add_argument("--overwrite", action="store_true",
                         help="remove the shards of --out that other parameters or files made")
-    add_scene_flags(parser, side)
+    parser.add_argument("--recordings", metavar="DIR",
+                        help="a folder of labelled two-channel recordings in place of speech (docs/recordings.md); "
+                             "--noise adds noise to them")
+    scene_flags = add_scene_flags(parser, side)
     args = parser.parse_args(argv)
     if args.jobs < 1:
         raise BadInput(f"--jobs {args.jobs} is not possible: it takes 1 or more.")
+    if args.recordings:
+        _need_fit_for_recordings(args, scene_flags)
     params = scene_params(args, side)
     return replace(params, seed=args.seed, excerpts=default.excerpts if args.excerpts is None else args.excerpts), args
+
+
+def _need_fit_for_recordings(args, scene_flags):
+    """Raise BadInput for flags that do nothing for recordings, which bring their own head, room and azimuths."""
+    of_noise = ("snr_db", "noise_field", "hrir", "left_right")
+    useful = ("frames", "noise", *(of_noise if args.noise else ()))
+    for name in (*scene_flags, "excerpts", "listen"):
+        if getattr(args, name) is not None and name not in useful:
+            raise BadInput(f"{flag_of(name)} does nothing with --recordings{'' if args.noise else ' alone'}; leave it "
+                           f"out{'' if args.noise or name not in of_noise else ', or add noise with --noise'}.")
+    if {"talker", "mixed"} & set(args.noise_field or ()):
+        raise BadInput("--noise-field talker and mixed need speech, which --recordings does not take; choose others.")
 
 
 def add_scene_flags(parser, side):
@@ -89,7 +107,8 @@ def add_scene_flags(parser, side):
 
 def scene_params(args, side):
     """Params of the flags that `add_scene_flags` added; fills in the folders. BadInput for what does nothing."""
-    args.speech, args.noise = args.speech or f"Speech{side}", args.noise or f"Noise{side}"
+    if not getattr(args, "recordings", None):
+        args.speech, args.noise = args.speech or f"Speech{side}", args.noise or f"Noise{side}"
     given = {name: _plain(getattr(args, name)) for name in ("snr_db", "noise_field", "frames", "azimuth_deg",
                                                             "left_right", *RANGES) if getattr(args, name) is not None}
     if args.hrir:
@@ -171,25 +190,64 @@ class Task(NamedTuple):
     talkers: list
     path: Path
 
+    @property
+    def names(self):
+        """Of the speech and the noise, as the shard stores them."""
+        return self.speech.name, self.noise.name
+
+    def digests(self):
+        """What tells whether the files are still those that a shard was made of."""
+        talkers = hashlib.sha256("".join(audio.sha256 for audio in self.talkers).encode()).hexdigest()
+        return {"speech_sha256": self.speech.sha256, "noise_sha256": self.noise.sha256} | (
+            {"talkers_sha256": talkers} if self.talkers else {})
+
+    def count(self, params):
+        """How many samples the shard holds."""
+        return params.excerpts * (1 if params.snr_range_db else len(params.snr_db)) * len(params.azimuth_deg)
+
+    def pieces(self, mixer, audio):
+        """Cues (azimuth, bin, frame, 2) of one mixture after another, each with its dict of dataset.BY_SAMPLE."""
+        params = mixer.params
+        azimuths = len(params.azimuth_deg)
+        cues = np.empty((azimuths, *params.sample_shape), np.float16)
+        for number in range(params.excerpts):
+            speech, noise, snrs_db = _mixture(self, number, mixer, audio)
+            for snr_db in snrs_db:
+                mixer.cues(speech, noise, snr_db, cues)
+                of_all = {"snr_db": np.float32(snr_db), "noise_field": noise.field, "hrir": speech.place.hrir,
+                          "room_rt60_s": np.float32(speech.place.rt60_s),
+                          "excerpt_start_s": np.float32(speech.start / params.sample_rate_hz)}
+                yield cues, {name: np.full(azimuths, value) for name, value in of_all.items()} | {
+                    "labels": np.asarray(params.azimuth_deg, np.float32)}
+
 
 def main(doc, side, argv=None):
     """Make every shard that is missing, and say what was done."""
     params, args = parse_args(doc, side, argv)
-    speech, noise, bad = find_audio(args, params)
-    if len(speech) == 1 and args.excerpts is None and side == "TRAIN":
-        params = replace(params, excerpts=params.excerpts_of_lone_speech)
-        notice(f"Only one speech file: {params.excerpts} excerpts of it for each noise, "
-               "so that training can keep some for validation.")
-    need_other_talkers(speech, params)
-    heads, params = load_heads(params)
+    out = Path(args.out)
+    if args.recordings:
+        labelled, noise, bad = find_recordings(args, params)
+        tasks = [recordings.Task(recording, each, out / dataset.shard_name(recording.name, each.name if each else ""))
+                 for recording in labelled for each in noise or [None]]
+        found = f"{len(labelled)} recordings" + (f" x {len(noise)} noise files" if noise else "")
+        heads, params = load_heads(params) if noise else ([], params)
+    else:
+        speech, noise, bad = find_audio(args, params)
+        if len(speech) == 1 and args.excerpts is None and side == "TRAIN":
+            params = replace(params, excerpts=params.excerpts_of_lone_speech)
+            notice(f"Only one speech file: {params.excerpts} excerpts of it for each noise, "
+                   "so that training can keep some for validation.")
+        need_other_talkers(speech, params)
+        tasks = [Task(s, n, talkers, out / dataset.shard_name(s.name, n.name))
+                 for s in speech for talkers in [_other_talkers(s, speech, params)] for n in noise]
+        found = f"{len(speech)} speech x {len(noise)} noise files"
+        heads, params = load_heads(params)
 
-    out = console.folder_for_output(args.out)
-    tasks = [Task(s, n, talkers, out / dataset.shard_name(s, n))
-             for s in speech for talkers in [_other_talkers(s, speech, params)] for n in noise]
+    console.folder_for_output(out)
     made_with = scenes_with(heads, params)
     missing = _missing(tasks, made_with, out, args.overwrite)
-    samples = params.excerpts * snr_count(params) * len(params.azimuth_deg)
-    _need_disk_space(out, len(missing) * samples * int(np.prod(params.sample_shape)) * np.float16().nbytes)
+    size = int(np.prod(params.sample_shape)) * np.float16().nbytes
+    _need_disk_space(out, sum(task.count(params) for task in missing) * size)
     mixer, audio = mixing.Mixer(params, heads), dataset.AudioCache(params)
     _make_shards(missing, mixer, audio, made_with, args.jobs, f"Spatialise{side}")
     if args.listen:
@@ -197,13 +255,18 @@ def main(doc, side, argv=None):
 
     skipped = f"; skipped {bad} bad file(s), named above" if bad else ""
     done = (f"made {len(missing)} shards" if missing else "nothing to do, every shard was already made")
-    print(f"{out}: {done}; {len(tasks)} shards ({len(speech)} speech x {len(noise)} noise files), "
-          f"{len(tasks) * samples} samples{skipped}.")
+    samples = sum(task.count(params) for task in tasks)
+    print(f"{out}: {done}; {len(tasks)} shards ({found}), {samples} samples{skipped}.")
 
 
-def snr_count(params):
-    """How many SNRs each mixture is made at."""
-    return 1 if params.snr_range_db else len(params.snr_db)
+def find_recordings(args, params):
+    """Check labelled recordings and the noise to add to them: recordings, noise as dataset.Audio, how many are bad."""
+    labelled = recordings.read_labels(args.recordings, params)
+    if args.noise is None:
+        return labelled, [], 0
+    noise, bad = dataset.find_audio(args.noise, "--noise", 1, params)
+    _tell_about_audio(noise, bad)
+    return labelled, noise, len(bad)
 
 
 def find_audio(args, params):
@@ -243,7 +306,7 @@ def _missing(tasks, made_with, out, overwrite):
             strangers.append((path, f"it was made with {differ}"))
         elif task is None:
             strangers.append((path, "its audio is no longer in the folders"))
-        elif differences(found, _digests(task)):
+        elif differences(found, task.digests()):
             notice(f"Making again: {path.name}, because its speech or noise file was replaced.")
         else:
             del missing[path]
@@ -262,12 +325,6 @@ def _need_disk_space(out, size):
     if size > free:
         raise BadInput(f"{out} needs {size / 1e9:.1f} GB and its disk has {free / 1e9:.1f} GB left; free some space, "
                        "take fewer --excerpts or --snr-db, or choose another --out.")
-
-
-def _digests(task):
-    talkers = hashlib.sha256("".join(audio.sha256 for audio in task.talkers).encode()).hexdigest()
-    return {"speech_sha256": task.speech.sha256, "noise_sha256": task.noise.sha256} | (
-        {"talkers_sha256": talkers} if task.talkers else {})
 
 
 def _make_shards(tasks, mixer, audio, made_with, jobs, title):
@@ -289,31 +346,22 @@ def _make_shards(tasks, mixer, audio, made_with, jobs, title):
 
 def _make_shard(task, mixer, audio, made_with, stop):
     """Mix, transform and write one shard; `stop` is an event that ends it early, without a file."""
-    params = mixer.params
-    azimuths, each = len(params.azimuth_deg), {name: [] for name in dataset.BY_SAMPLE}
+    each = {name: [] for name in dataset.BY_SAMPLE}
 
     def pieces():
-        cues = np.empty((azimuths, *params.sample_shape), np.float16)
-        for number in range(params.excerpts):
-            speech, noise, snrs_db = _mixture(task, number, mixer, audio)
-            for snr_db in snrs_db:
-                if stop.is_set():
-                    raise InterruptedError
-                mixer.cues(speech, noise, snr_db, cues)
-                yield cues
-                for name, value in (("snr_db", np.float32(snr_db)), ("noise_field", noise.field),
-                                    ("hrir", speech.place.hrir), ("room_rt60_s", np.float32(speech.place.rt60_s)),
-                                    ("excerpt_start_s", np.float32(speech.start / params.sample_rate_hz))):
-                    each[name].append(np.full(azimuths, value))
-                each["labels"].append(np.asarray(params.azimuth_deg, np.float32))
+        for cues, of_samples in task.pieces(mixer, audio):
+            if stop.is_set():
+                raise InterruptedError
+            yield cues
+            for name, values in of_samples.items():
+                each[name].append(values)
 
     def arrays():
+        speech, noise = task.names
         return {name: np.concatenate(values) for name, values in each.items()} | {
-            "speech": task.speech.name, "noise": task.noise.name,
-            "params": json.dumps(made_with | _digests(task), sort_keys=True)}
+            "speech": speech, "noise": noise, "params": json.dumps(made_with | task.digests(), sort_keys=True)}
 
-    count = params.excerpts * snr_count(params) * azimuths
-    dataset.write_shard(task.path, count, pieces(), arrays, params)
+    dataset.write_shard(task.path, task.count(mixer.params), pieces(), arrays, mixer.params)
 
 
 def _mixture(task, number, mixer, audio):

@@ -28,7 +28,7 @@ def patience_for(epochs, params):
     return max(params.patience_min, round(params.patience_share * epochs))
 
 
-def fit(feed, epochs, out, resume):
+def fit(feed, epochs, out, resume, origin=None):
     """Train a network and keep best.keras, last.keras, history.csv and history.png in `out` after every epoch.
 
     last.keras is the one that counts: it holds the weights, the optimiser's variables and the history, from which best
@@ -40,6 +40,7 @@ def fit(feed, epochs, out, resume):
     epochs : int, to have in the end
     out : Path, an existing folder
     resume : bool, go on with out/last.keras if it is there
+    origin : path of a model, optional: begin with its weights in place of random ones
 
     Returns
     -------
@@ -47,7 +48,8 @@ def fit(feed, epochs, out, resume):
 
     Raises
     ------
-    BadInput : out/last.keras was trained with other parameters or data, or cannot be read; or the disk refuses
+    BadInput : out/last.keras was trained with other parameters or data, or cannot be read; `origin` is another network;
+        or the disk refuses
 
     """
     params = feed.params
@@ -61,6 +63,8 @@ def fit(feed, epochs, out, resume):
         _write_history(history, out)
     else:
         network, history = Network(params, feed.scenes), []
+        if origin:
+            network.begin_with(Network.load(origin))
 
     for epoch in range(len(history) + 1, epochs + 1):
         if _epochs_since_best(history) >= patience_for(epochs, params):

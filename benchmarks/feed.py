@@ -80,7 +80,7 @@ def main(argv=None):
         if not args.data:
             subprocess.run([sys.executable, str(ROOT / "SpatialiseTRAIN.py"), "--speech", folders[0], "--noise",
                             folders[1], "--out", data], check=True, stdout=subprocess.DEVNULL)
-        measure("shards", dataset.ShardFeed(dataset.open_shards(data, params, "SpatialiseTRAIN.py"), params), network)
+        measure("shards", dataset.ShardFeed([dataset.open_shards(data, params, "SpatialiseTRAIN.py")], params), network)
         speech, noise = (dataset.find_audio(folder, "--x", params.excerpt_length, params)[0] for folder in folders)
         for name, scenes in (("wavs", params), ("wavs --world", replace(params, **WORLD))):
             heads, scenes = spatialise.load_heads(scenes)

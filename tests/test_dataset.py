@@ -100,7 +100,7 @@ def test_rows_are_read_from_their_place(shards):
 def test_names_that_look_alike_get_different_shards():
     def audio(name):
         return dataset.Audio(None, name, "", 1)
-    names = {dataset.shard_name(audio(speech), audio("n.wav")) for speech in
+    names = {dataset.shard_name(speech, "n.wav") for speech in
              ("a.wav", "a.flac", "b/a.wav", "b-a.wav", "x" * 300 + ".wav", "x" * 301 + ".wav")}
     assert len(names) == 6
     assert max(len(name.encode()) for name in names) < 255
@@ -152,7 +152,7 @@ def test_samples_of_different_durations_are_refused(tmp_path):
 
 
 def test_longer_samples_take_no_more_memory(tmp_path):
-    feeds = [dataset.ShardFeed([fake_shard(tmp_path, f"{frames}_{s}.npz", s, frames=frames) for s in "ab"], PARAMS)
+    feeds = [dataset.ShardFeed([[fake_shard(tmp_path, f"{frames}_{s}.npz", s, frames=frames) for s in "ab"]], PARAMS)
              for frames in (50, 200)]
     assert [feed.params.frames for feed in feeds] == [50, 200]
     assert feeds[1]._lot_blocks * 200 <= feeds[0]._lot_blocks * 50
@@ -230,11 +230,30 @@ def test_only_the_original_gets_its_frames_in_any_order(tmp_path, name):
     for i in range(2):
         fake_shard(tmp_path, f"{i}.npz", f"{i}", value=1)
     shards = dataset.open_shards(tmp_path, PARAMS, "X.py")
-    feed = dataset.ShardFeed(shards, replace(PARAMS, model=name))
+    feed = dataset.ShardFeed([shards], replace(PARAMS, model=name))
     samples = np.concatenate([samples for samples, _ in feed.training(1)])
     rising = np.all(np.diff(np.abs(samples[:, 1, :, 1].astype(float)), axis=1) > 0, axis=1)
     assert rising.all() if name == "bands" else not rising.any()
     assert np.any(samples[:, 1, :, 1] < 0) == (name == "original")  # mirrored
+
+
+def test_folders_mix_by_their_weights(tmp_path):
+    many, few = ([fake_shard(tmp_path, f"{name}{i}.npz", f"{name}{i}", 37, value=value) for i in range(count)]
+                 for name, count, value in (("a", 8, 1), ("b", 2, 2)))
+    feed = dataset.ShardFeed([many, few], PARAMS, [0.5, 3.0])
+    for epoch in (1, 2):
+        values = np.concatenate([samples[:, 5, 5, 0] for samples, _ in feed.training(epoch)])
+        assert (values == 1).sum() == 6 * 37 / 2
+        assert (values == 2).sum() == 1 * 37 * 3
+        assert len(values) == feed.training_count
+    seen = [{sample.tobytes() for samples, _ in feed.training(epoch) for sample in samples if sample[5, 5, 0] == 1}
+            for epoch in (1, 2)]
+    assert seen[0] != seen[1] or len(seen[0]) == 37  # a fraction takes other blocks in every epoch
+    assert feed.validation_count == 3 * 37
+    assert dataset.ShardFeed([many, few], PARAMS).fingerprint != feed.fingerprint
+    longer = [fake_shard(tmp_path, f"c{i}.npz", f"c{i}", frames=60) for i in range(2)]
+    with pytest.raises(BadInput, match="one --frames"):
+        dataset.ShardFeed([many, longer], PARAMS)
 
 
 def test_the_order_follows_from_the_seed(tmp_path):

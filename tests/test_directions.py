@@ -18,7 +18,8 @@ ALLOWED = {  # module -> modules of ours that it may import
     "model": {"console", "params", "readout"},
     "mixing": {"console", "params", "hrir", "rooms", "scene"},
     "dataset": {"console", "params"} | PURE,
-    "spatialise": {"console", "params", "dataset", "mixing"} | PURE,
+    "recordings": {"console", "params", "dataset"} | PURE,
+    "spatialise": {"console", "params", "dataset", "mixing", "recordings"} | PURE,
     "fresh": {"console", "params", "dataset", "mixing"},
     "training": {"console", "params", "dataset", "model"} | PURE,
 }

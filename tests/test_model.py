@@ -191,7 +191,7 @@ def opened(shards):
 
 @pytest.fixture(scope="module")
 def feed(opened):
-    return dataset.ShardFeed(opened, PARAMS)
+    return dataset.ShardFeed([opened], PARAMS)
 
 
 def weights(path):
@@ -228,10 +228,10 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(feed, tmp_path):
 def test_another_seed_gives_another_network(opened, tmp_path):
     out = [console.folder_for_output(tmp_path / str(seed)) for seed in (1, 2)]
     for seed, folder in zip((1, 2), out):
-        training.fit(dataset.ShardFeed(opened, replace(PARAMS, seed=seed)), 1, folder, resume=False)
+        training.fit(dataset.ShardFeed([opened], replace(PARAMS, seed=seed)), 1, folder, resume=False)
     assert not np.array_equal(weights(out[0] / "last.keras")[0], weights(out[1] / "last.keras")[0])
     with pytest.raises(BadInput, match="seed 2, wanted 1"):
-        training.fit(dataset.ShardFeed(opened, replace(PARAMS, seed=1)), 2, out[1], resume=True)
+        training.fit(dataset.ShardFeed([opened], replace(PARAMS, seed=1)), 2, out[1], resume=True)
 
 
 def test_training_stops_early_and_keeps_the_best(feed, tmp_path, monkeypatch):

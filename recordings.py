@@ -1,0 +1,197 @@
+"""Labelled recordings: a folder of two-channel files and a labels.csv -> stretches -> the same shards as simulation.
+
+labels.csv has the header file,start_s,end_s,azimuth_deg and a row a stretch, several a file; negative is left:
+    file,start_s,end_s,azimuth_deg
+    monday.wav,2.5,12.0,-35
+    monday.wav,14.0,21.5,10
+
+A shard is one for each recording (and noise), so that validation keeps whole recordings apart.
+"""
+import csv
+import hashlib
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile as sf
+
+import dataset
+import features
+import scene
+from console import BadInput
+
+LABELS = "labels.csv"
+HEADER = ["file", "start_s", "end_s", "azimuth_deg"]
+NO_NOISE = ""       # name of the noise, and its field, where none was added: the SNR is infinite then
+MOST_PROBLEMS = 30  # are listed in full
+
+
+class Stretch(NamedTuple):
+    """A source at one azimuth from one time to another of a recording."""
+
+    start_s: float
+    end_s: float
+    azimuth_deg: float
+
+
+class Recording(NamedTuple):
+    """A file with its stretches in order of time; `name` as in the labels, `sha256` of its bytes."""
+
+    path: Path
+    name: str
+    sha256: str
+    stretches: tuple
+
+
+def read_labels(folder, params):
+    """Read labels.csv of a folder and check every row against the files.
+
+    Parameters
+    ----------
+    folder : path
+    params : Params
+
+    Returns
+    -------
+    list of Recording, sorted by name
+
+    Raises
+    ------
+    BadInput : no folder, no labels, a wrong header; or the problems of all rows together, a line each
+
+    """
+    folder = Path(folder)
+    path = folder / LABELS
+    if not path.is_file():
+        raise BadInput(f"--recordings {folder} holds no {LABELS}; write one with the header {','.join(HEADER)} and a "
+                       "row for each stretch.")
+    try:
+        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+    except (UnicodeDecodeError, csv.Error) as problem:
+        raise BadInput(f"{path} is not a text file of comma-separated values in UTF-8; export it again.") from problem
+    if not rows or [cell.strip() for cell in rows[0]] != HEADER:
+        found = ",".join(rows[0]) if rows else "nothing"
+        raise BadInput(f"{path} begins with {found!r}; its first line must be {','.join(HEADER)}.")
+    stretches, problems, durations = defaultdict(list), [], {}
+    for number, row in enumerate(rows[1:], 2):
+        if not any(cell.strip() for cell in row):
+            continue
+        try:
+            name, stretch = _checked(row, folder, durations, params)
+            stretches[name].append((number, stretch))
+        except BadInput as problem:
+            problems.append((number, str(problem)))
+    for each in stretches.values():
+        each.sort(key=lambda pair: pair[1])
+        for (_, before), (number, after) in zip(each, each[1:]):
+            if after.start_s < before.end_s:
+                problems.append((number, f"overlaps with the stretch {before.start_s:g} to {before.end_s:g} s"))
+    if problems:
+        lines = [f"  row {number}: {why}" for number, why in sorted(problems)[:MOST_PROBLEMS]]
+        more = [f"  and {len(problems) - MOST_PROBLEMS} more"] if len(problems) > MOST_PROBLEMS else []
+        raise BadInput("\n".join([f"{path} has {len(problems)} row(s) that do not fit; correct them and run again:",
+                                  *lines, *more]))
+    if not stretches:
+        raise BadInput(f"{path} holds no stretch; write a row for each.")
+    return [Recording(folder / name, name, dataset.sha256_of(folder / name), tuple(s for _, s in stretches[name]))
+            for name in sorted(stretches)]
+
+
+def _checked(row, folder, durations, params):
+    """File name and Stretch of one row; BadInput says what is wrong with it."""
+    if len(row) != len(HEADER):
+        hint = " (a decimal comma? write 2.5, not 2,5)" if len(row) > len(HEADER) else ""
+        raise BadInput(f"{len(row)} values in place of {len(HEADER)}{hint}")
+    name, *texts = (cell.strip() for cell in row)
+    try:
+        start_s, end_s, azimuth_deg = (float(text) for text in texts)
+    except ValueError as problem:
+        raise BadInput(f"{', '.join(texts)} are not three numbers (decimal point, not comma)") from problem
+    if name not in durations:
+        durations[name] = _duration_s(folder / name) if name else BadInput("no file name")
+    if isinstance(durations[name], BadInput):
+        raise durations[name]
+    if not np.isfinite([start_s, end_s, azimuth_deg]).all():
+        raise BadInput(f"{', '.join(texts)} are not finite")
+    if not 0 <= start_s < end_s <= durations[name] + 0.01:
+        raise BadInput(f"{start_s:g} to {end_s:g} s does not lie within {name} ({durations[name]:.2f} s)")
+    least_s = params.sample_length / params.sample_rate_hz
+    if end_s - start_s < least_s:
+        raise BadInput(f"{start_s:g} to {end_s:g} s is shorter than a sample ({least_s:.2f} s)")
+    if not -90 <= azimuth_deg <= 90:
+        raise BadInput(f"azimuth {azimuth_deg:g} is not within -90 (left) to 90 (right)")
+    return name, Stretch(start_s, end_s, azimuth_deg)
+
+
+def _duration_s(path):
+    """Duration of a two-channel file; or, not raised, BadInput."""
+    if not path.is_file():
+        return BadInput(f"{path.name} does not exist in {path.parent}")
+    try:
+        info = sf.info(path)
+    except (sf.SoundFileError, OSError):
+        return BadInput(f"{path.name} cannot be read as audio")
+    if info.channels != 2:
+        return BadInput(f"{path.name} has {info.channels} channel(s), not two")
+    return info.frames / info.samplerate
+
+
+# -------------------------------------------------------------------------------------------------------------- samples
+
+def starts_of(recording, params):
+    """Where samples begin, in samples at params.sample_rate_hz, and their azimuths: two (n,); they overlap by half."""
+    hop = params.frames // 2 * params.stft_hop_samples
+    starts, azimuths = [], []
+    for stretch in recording.stretches:
+        first = int(np.ceil(stretch.start_s * params.sample_rate_hz - 1e-6))
+        last = int(stretch.end_s * params.sample_rate_hz + 1e-6) - params.sample_length
+        here = np.arange(first, max(last, first) + 1, hop)
+        starts.append(here)
+        azimuths.append(np.full(len(here), stretch.azimuth_deg, np.float32))
+    return np.concatenate(starts), np.concatenate(azimuths)
+
+
+class Task(NamedTuple):
+    """A shard to make: a recording, a noise to add (or None), and the shard's place."""
+
+    recording: Recording
+    noise: dataset.Audio
+    path: Path
+
+    @property
+    def names(self):
+        """Of the speech and the noise, as the shard stores them."""
+        return self.recording.name, self.noise.name if self.noise else NO_NOISE
+
+    def digests(self):
+        """What tells whether the files and labels are still those that a shard was made of."""
+        return {"speech_sha256": self.recording.sha256, "noise_sha256": self.noise.sha256 if self.noise else NO_NOISE,
+                "stretches": [list(stretch) for stretch in self.recording.stretches]}
+
+    def count(self, params):
+        """How many samples the shard holds."""
+        return len(starts_of(self.recording, params)[0]) * (len(params.snr_db) if self.noise else 1)
+
+    def pieces(self, mixer, audio):
+        """Cues (n, bin, frame, 2) one after another, each with its dict of dataset.BY_SAMPLE.
+
+        The noise is drawn anew for every sample, from the seed and the names, and its level set by the sample's own.
+        """
+        params, (name, noise_name) = mixer.params, self.names
+        key = hashlib.sha256(f"{name}\0{noise_name}".encode("utf-8", "surrogatepass")).digest()
+        rng = np.random.default_rng([params.seed, *np.frombuffer(key[:16], "<u4").tolist()])
+        signal = np.concatenate(list(dataset.ear_blocks(self.recording.path, params)))
+        signal = np.pad(signal, ((0, params.stft_window_samples), (0, 0)))  # a resampler may end some samples early
+        for start, azimuth_deg in zip(*starts_of(self.recording, params)):
+            ears = signal[start:start + params.sample_length].T
+            noise = mixer.noise(rng, mixer.place(rng), audio.noise(self.noise)) if self.noise else None
+            for snr_db in params.snr_db if self.noise else [np.inf]:
+                heard = np.ascontiguousarray(ears)
+                if noise:
+                    heard = heard + np.float32(scene.noise_gain(ears, noise.signals, snr_db)) * noise.signals
+                cues = features.from_ears(heard, params)[np.newaxis].astype(np.float16)
+                yield cues, {"labels": np.float32([azimuth_deg]), "snr_db": np.float32([snr_db]),
+                             "noise_field": np.array([noise.field if noise else NO_NOISE]),
+                             "hrir": np.array(["recording"]), "room_rt60_s": np.float32([np.nan]),
+                             "excerpt_start_s": np.float32([start / params.sample_rate_hz])}
