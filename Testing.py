@@ -20,10 +20,14 @@ import features
 import hrir
 import metrics
 import plots
+import report
+from console import BadInput
 from params import Params
+from remix import Remixer
 
 MODELS = ("best", "last")
 BASELINE = "baseline"
+HEARD = 20      # of the worst and of typical samples, in the report
 MOST_SNRS = 20  # with more different ones they were drawn from a range, and the table is by steps of 5 dB
 
 
@@ -33,6 +37,11 @@ def parse_args(argv=None):
     parser.add_argument("--data", metavar="DIR", default="BinSL_TEST", help="test shards (default: %(default)s)")
     parser.add_argument("--models", metavar="DIR", default="checkpoints", help="trained models (default: %(default)s)")
     parser.add_argument("--out", metavar="DIR", default="results", help="tables, pictures (default: %(default)s)")
+    heard = parser.add_argument_group("what the shards were made of, to be heard in report.html where it is present")
+    heard.add_argument("--speech", metavar="DIR", default="SpeechTEST", help="(default: %(default)s)")
+    heard.add_argument("--noise", metavar="DIR", default="NoiseTEST", help="(default: %(default)s)")
+    heard.add_argument("--recordings", metavar="DIR", help="for shards of labelled recordings")
+    heard.add_argument("--hrir", metavar="SET", nargs="+", default=[], help="SOFA files besides mit_kemar")
     return parser.parse_args(argv)
 
 
@@ -71,8 +80,9 @@ def main(argv=None):
         "training": {name: network.params.training | {"frames": network.params.frames, "scenes": network.scenes}
                      for name, network in networks.items()}})
     pictures = draw(results, predicted, stated, true_deg, params, out)
+    write_report(results, predicted, stated, shards, pictures, args, params, out)
     print_tables(results)  # last, so that a reader who has seen enough (| head) loses nothing
-    print(f"\nWritten: {out / 'results.json'}, {out / 'predictions.csv'}, and the pictures")
+    print(f"\nWritten: {out / 'report.html'}, {out / 'results.json'}, {out / 'predictions.csv'}, and the pictures")
     for picture in pictures:
         print(f"  {picture}")
 
@@ -128,6 +138,34 @@ def template_cues(params):
     response = hrir.load("mit_kemar", params.sample_rate_hz, params.circle_deg, params.hrir_padding_samples).response
     spectra = np.fft.rfft(response, params.stft_window_samples)
     return features.interaural_cues(spectra[:, features.LEFT], spectra[:, features.RIGHT], params.power_floor)
+
+
+def write_report(results, predicted, stated, shards, pictures, args, params, out):
+    """Write report.html whole: tables, pictures, and the worst and some typical samples of the first model to hear."""
+    first = next(iter(predicted))
+    true_deg = np.concatenate([shard.labels for shard in shards])
+    spread_deg = stated[first][0] if first in stated else np.full(len(true_deg), np.nan)
+    order = np.argsort(-np.abs(predicted[first] - true_deg), kind="stable")
+    typical = np.sort(np.random.default_rng(0).permutation(len(order))[:HEARD])
+    remixer = Remixer(args.speech, args.noise, args.recordings, args.hrir)
+    begins = np.cumsum([0, *(len(shard.labels) for shard in shards)])
+
+    def clip(number):
+        which = int(np.searchsorted(begins, number, side="right")) - 1
+        shard, row = shards[which], int(number - begins[which])
+        try:
+            ears, why_not = remixer.ears(shard, row), ""
+        except BadInput as problem:
+            ears, why_not = None, str(problem)
+        return report.Clip(true_deg[number], predicted[first][number], spread_deg[number], shard.snr_db[row],
+                           shard.speech, shard.noise, ears, why_not)
+
+    worst, some = ([clip(number) for number in console.progress(numbers, desc="report")]
+                   for numbers in (order[:HEARD], typical))
+    made_with = f"{len(true_deg)} samples of {args.data}, models of {args.models}; the samples to hear are of {first}."
+    with console.written_whole(out / "report.html") as partial:
+        partial.write_text(report.html("Binaural sound localisation: test", results, pictures, worst, some,
+                                       params.sample_rate_hz, made_with), encoding="utf-8", errors="replace")
 
 
 def print_tables(results):

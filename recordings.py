@@ -9,6 +9,7 @@ A shard is one for each recording (and noise), so that validation keeps whole re
 """
 import csv
 import hashlib
+import itertools
 from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
@@ -173,10 +174,11 @@ class Task(NamedTuple):
         """How many samples the shard holds."""
         return len(starts_of(self.recording, params)[0]) * (len(params.snr_db) if self.noise else 1)
 
-    def pieces(self, mixer, audio):
-        """Cues (n, bin, frame, 2) one after another, each with its dict of dataset.BY_SAMPLE.
+    def heard(self, mixer, audio):
+        """Ear signals (2, n) of one sample after another, each with its azimuth, SNR, noise field and start in s.
 
-        The noise is drawn anew for every sample, from the seed and the names, and its level set by the sample's own.
+        The noise is drawn anew for every stretch of a sample's length, from the seed and the names, and its level set
+        by the sample's own.
         """
         params, (name, noise_name) = mixer.params, self.names
         key = hashlib.sha256(f"{name}\0{noise_name}".encode("utf-8", "surrogatepass")).digest()
@@ -184,14 +186,24 @@ class Task(NamedTuple):
         signal = np.concatenate(list(dataset.ear_blocks(self.recording.path, params)))
         signal = np.pad(signal, ((0, params.stft_window_samples), (0, 0)))  # a resampler may end some samples early
         for start, azimuth_deg in zip(*starts_of(self.recording, params)):
-            ears = signal[start:start + params.sample_length].T
-            noise = mixer.noise(rng, mixer.place(rng), audio.noise(self.noise)) if self.noise else None
-            for snr_db in params.snr_db if self.noise else [np.inf]:
-                heard = np.ascontiguousarray(ears)
-                if noise:
-                    heard = heard + np.float32(scene.noise_gain(ears, noise.signals, snr_db)) * noise.signals
-                cues = features.from_ears(heard, params)[np.newaxis].astype(np.float16)
-                yield cues, {"labels": np.float32([azimuth_deg]), "snr_db": np.float32([snr_db]),
-                             "noise_field": np.array([noise.field if noise else NO_NOISE]),
-                             "hrir": np.array(["recording"]), "room_rt60_s": np.float32([np.nan]),
-                             "excerpt_start_s": np.float32([start / params.sample_rate_hz])}
+            ears = np.ascontiguousarray(signal[start:start + params.sample_length].T)
+            start_s = start / params.sample_rate_hz
+            if not self.noise:
+                yield ears, azimuth_deg, np.inf, NO_NOISE, start_s
+                continue
+            noise = mixer.noise(rng, mixer.place(rng), audio.noise(self.noise))
+            for snr_db in params.snr_db:
+                gain = np.float32(scene.noise_gain(ears, noise.signals, snr_db))
+                yield ears + gain * noise.signals, azimuth_deg, snr_db, noise.field, start_s
+
+    def pieces(self, mixer, audio):
+        """Cues (1, bin, frame, 2) of one sample after another, each with its dict of dataset.BY_SAMPLE."""
+        for ears, azimuth_deg, snr_db, field, start_s in self.heard(mixer, audio):
+            cues = features.from_ears(ears, mixer.params)[np.newaxis].astype(np.float16)
+            yield cues, {"labels": np.float32([azimuth_deg]), "snr_db": np.float32([snr_db]),
+                         "noise_field": np.array([field]), "hrir": np.array(["recording"]),
+                         "room_rt60_s": np.float32([np.nan]), "excerpt_start_s": np.float32([start_s])}
+
+    def ears(self, row, mixer, audio):
+        """Ear signals (2, n) of the shard's sample `row`."""
+        return next(itertools.islice(self.heard(mixer, audio), row, None))[0]

@@ -220,6 +220,14 @@ class Task(NamedTuple):
                 yield cues, {name: np.full(azimuths, value) for name, value in of_all.items()} | {
                     "labels": np.asarray(params.azimuth_deg, np.float32)}
 
+    def ears(self, row, mixer, audio):
+        """Ear signals (2, n) of the shard's sample `row`."""
+        params = mixer.params
+        azimuths = len(params.azimuth_deg)
+        number, row = divmod(row, self.count(params) // params.excerpts)
+        speech, noise, snrs_db = _mixture(self, number, mixer, audio)
+        return mixer.ears(speech, noise, snrs_db[row // azimuths])[row % azimuths]
+
 
 def main(doc, side, argv=None):
     """Make every shard that is missing, and say what was done."""

@@ -217,7 +217,10 @@ def test_train_resume_and_test(shards, folders, tmp_path):
                                             "--resume", "--seed", 1, status=2).stderr
 
     run_script("SpatialiseTEST.py", *folders, "--out", tmp_path / "test", "--snr-db", 0, 20)
-    table = run_script("Testing.py", "--data", tmp_path / "test", "--models", models, "--out", results).stdout
+    table = run_script("Testing.py", "--data", tmp_path / "test", "--models", models, "--out", results,
+                       *folders).stdout
+    page = (results / "report.html").read_text(encoding="utf-8")
+    assert page.count("<audio ") == 40
     figures = json.loads((results / "results.json").read_text())
     predictions = list(csv.DictReader((results / "predictions.csv").read_text(encoding="utf-8").splitlines()))
     assert len(predictions) == 2 * 2 * 2 * 37

@@ -1,0 +1,84 @@
+"""Samples of shards as sound again: mixes them from the files they were made of, as they were. For reports.
+
+    audible = remix.Remixer(speech="SpeechTEST", noise="NoiseTEST")
+    ears = audible.ears(shard, row)      # (2, n), or BadInput that says what is missing
+
+A shard stores everything a mixture was drawn from but the audio; where that is absent or has changed there is no sound.
+"""
+from dataclasses import fields, replace
+from pathlib import Path
+
+import dataset
+import hrir
+import mixing
+import recordings
+import spatialise
+from console import BadInput
+from params import Params
+
+
+class Remixer:
+    """Keeps what it loaded, since many samples share it. Folders are those that the Spatialise script was given."""
+
+    def __init__(self, speech, noise, labelled=None, hrir_sets=()):
+        self._folders = {"speech": speech, "noise": noise, "recordings": labelled}
+        self._hrir_sets, self._files, self._mixers = ("mit_kemar", *hrir_sets), {}, {}
+
+    def ears(self, shard, row):
+        """Ear signals (2, n) of a sample; BadInput says why there are none."""
+        params = replace(Params(), **{field.name: _plain(shard.params[field.name]) for field in fields(Params)
+                                      if field.name in shard.params and field.name != "hrir_set"})
+        mixer, audio = self._mixer(params, shard.params)
+        if "stretches" in shard.params:
+            task = recordings.Task(self._recording(shard), shard.noise and self._file("noise", shard.noise), None)
+            _need_same(task, shard)
+            return task.ears(row, mixer, audio)
+        speech, noise = self._file("speech", shard.speech), self._file("noise", shard.noise)
+        talkers = []
+        if "talkers_sha256" in shard.params:
+            every, _ = dataset.find_audio(self._folders["speech"], "--speech", params.excerpt_length, params)
+            talkers = [other for other in every if other.sha256 != speech.sha256]
+        task = spatialise.Task(speech, noise, talkers, None)
+        _need_same(task, shard)
+        return task.ears(row, mixer, audio)
+
+    def _file(self, role, name):
+        """Audio of a name within the folder of a role."""
+        if (role, name) not in self._files:
+            folder = self._folders[role]
+            path = Path(folder or "") / name
+            if not folder or not path.is_file():
+                where = f"is not in --{role} {folder}" if folder else f"needs --{role}"
+                raise BadInput(f"{name} {where}, so it cannot be heard.")
+            self._files[role, name] = dataset.Audio(path, name, dataset.sha256_of(path), 1)
+        return self._files[role, name]
+
+    def _recording(self, shard):
+        audio = self._file("recordings", shard.speech)
+        stretches = tuple(recordings.Stretch(*stretch) for stretch in shard.params["stretches"])
+        return recordings.Recording(audio.path, audio.name, audio.sha256, stretches)
+
+    def _mixer(self, params, made_with):
+        key = str(sorted((name, str(value)) for name, value in made_with.items()
+                         if not name.endswith("_sha256") and name != "stretches"))
+        if key not in self._mixers:
+            heads = []
+            for digest, name in zip(made_with["hrir_sha256"], made_with["hrir_set"]):
+                measured = next((m for source in self._hrir_sets for m in [hrir.read(source, params.left_right)]
+                                 if m.sha256 == digest), None)
+                if measured is None:
+                    raise BadInput(f"the head {name} is not among --hrir, so it cannot be heard.")
+                heads.append(hrir.at_azimuths(measured, params.sample_rate_hz, mixing.directions_deg(params),
+                                              params.hrir_padding_samples))
+            self._mixers[key] = mixing.Mixer(params, heads), dataset.AudioCache(params)
+        return self._mixers[key]
+
+
+def _plain(value):
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _need_same(task, shard):
+    for key, value in task.digests().items():
+        if shard.params.get(key) != value:
+            raise BadInput(f"{shard.speech} or {shard.noise} has changed since, so it cannot be heard.")
