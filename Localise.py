@@ -26,6 +26,7 @@ from tracking import Tracker
 PRETRAINED = Path(__file__).resolve().parent / "pretrained" / "best.keras"
 FORMATS = ("csv", "json", "textgrid")
 SHORT_S = 30.0          # a shorter file gets one line with its overall answer
+SILENT_PEAK = 1e-4      # -80 dB full scale
 WIDE_SHARE = 0.3        # of the seconds with a delay that no head makes, from which on a recording is not binaural
 LIVE_BLOCK_S = 0.1
 
@@ -117,6 +118,9 @@ def localise(path, tracker, args):
             bar.update(round(len(block) / params.sample_rate_hz, 2))
     if tracker.seconds < params.excerpt_s:
         raise BadInput(f"{path} is {tracker.seconds:.2f} s long; it must be at least {params.excerpt_s:.2f} s.")
+    if tracker.peak.min() < SILENT_PEAK <= tracker.peak.max():
+        side = ("left", "right")[int(tracker.peak.argmin())]
+        raise BadInput(f"{path} has nothing in its {side} channel; check the microphone or its cable and record again.")
     if tracker.is_one_signal:
         raise BadInput(f"{path} holds the same signal in both channels, so it says nothing about directions; record "
                        "with two microphones at the ears.")

@@ -46,7 +46,8 @@ class Tracker:
     """Takes ear signals block by block and gives rows as soon as their second is complete.
 
     After the last block: `seconds` of signal, `is_one_signal` whether both ears heard the same throughout,
-    `wide_share` the share of seconds with a delay between the ears that no head makes, `spectrogram`.
+    `wide_share` the share of seconds with a delay between the ears that no head makes, `peak` of each ear (1 = full
+    scale), `spectrogram`.
     """
 
     def __init__(self, answer, params, hop_frames):
@@ -66,11 +67,12 @@ class Tracker:
         self._first = self._next = 0                                   # numbers of the first of them, of the next row's
         self._rows, self._samples, self._apart, self._delays = [], 0, False, []
         self._second = np.empty((0, 2), np.float32)
-        self.spectrogram = Spectrogram(params.bins)
+        self.spectrogram, self.peak = Spectrogram(params.bins), np.zeros(2)
 
     def push(self, ears):
         """Take a block (n, 2), left ear first, and return the Track of the rows it completes."""
         self._samples += len(ears)
+        self.peak = np.maximum(self.peak, np.abs(ears).max(axis=0, initial=0))
         self._apart = self._apart or bool(np.any(ears[:, 0] != ears[:, 1]))
         self._measure_delays(ears)
         self._add_frames(ears)

@@ -148,6 +148,7 @@ def args(**changes):
     (np.random.default_rng(0).normal(0, 0.1, (RATE, 2)), {}, "must be at least 1.04 s"),
     (np.repeat(np.random.default_rng(0).normal(0, 0.1, (RATE * 2, 1)), 2, axis=1), {}, "same signal in both"),
     (np.full((RATE * 2, 2), np.nan), {}, "NaN"),
+    (np.random.default_rng(0).normal(0, 0.1, (RATE * 2, 2)) * [1, 0], {}, "nothing in its right channel"),
 ])
 def test_what_is_not_binaural_is_refused(write, signal, changes, says):
     path = write("bad.wav", signal)
