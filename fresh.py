@@ -22,7 +22,7 @@ import mixing
 from console import BadInput, notice
 
 PLACES, NOISES = 4, 4   # of a lot: the transforms of a place serve 4 noises; 592 samples at 37 azimuths, 38 MB
-LOTS_MIXED = 8          # in every batch: with few places in it batch normalisation learns those, not all
+LOTS_MIXED = 16         # in every batch: with few places in it batch normalisation learns those, not all
 LOTS_PER_EPOCH = 64     # between validations and checkpoints: 37,888 samples
 VALIDATION_LOTS = 8
 TRAINING, VALIDATION = 0, 1

@@ -84,7 +84,7 @@ class Params:
 
     # Localising recordings.
     hop_s: float = 0.1                # from answer to answer
-    most_spread_deg: float = 15.0     # of an answer that counts: docs/recordings.md holds the measurements behind it
+    most_spread_deg: float = 10.0     # of an answer that counts: docs/recordings.md holds the measurements behind it
 
     # Scoring: Pang et al. 2019 count a prediction within 5 degrees as correct.
     tolerance_deg: float = 5.0
