@@ -488,7 +488,7 @@ def batches(blocks, batch_size, blocks_mixed, rng=None, vary=None):
         rows = np.arange(len(labels)) if rng is None else rng.permutation(len(labels))
         is_last = lot_begins + blocks_mixed >= len(order)
         stop = len(rows) if is_last else len(rows) - len(rows) % batch_size
-        for chosen in np.split(rows[:stop], range(batch_size, stop, batch_size)):
+        for chosen in (rows[at:min(at + batch_size, stop)] for at in range(0, stop, batch_size)):
             batch = samples[chosen], labels[chosen]
             yield vary(*batch, rng) if vary else batch
         left_samples, left_labels = samples[rows[stop:]], labels[rows[stop:]]

@@ -215,7 +215,7 @@ def test_every_sample_comes_once_with_its_label(tmp_path, blocks_mixed, batch_si
     blocks = dataset.blocks_of(shards, 20)
     seen = []
     for samples, labels in dataset.batches(blocks, batch_size, blocks_mixed, np.random.default_rng(0), vary):
-        assert len(samples) == len(labels) <= batch_size
+        assert 0 < len(samples) == len(labels) <= batch_size
         assert np.array_equal(samples[:, 0, 0, 1].astype(np.float32), labels)  # the row number is both, mirrored or not
         assert (samples[:, 0, :, 1] == samples[:, 0, :1, 1]).all()
         assert np.all(samples[:, 5, 5, 0] * np.sign(labels) >= 0)
