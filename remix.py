@@ -23,6 +23,7 @@ class Remixer:
     def __init__(self, speech, noise, labelled=None, hrir_sets=()):
         self._folders = {"speech": speech, "noise": noise, "recordings": labelled}
         self._hrir_sets, self._files, self._mixers = ("mit_kemar", *hrir_sets), {}, {}
+        self._every = None  # usable speech files, looked up when a sample has another talker
 
     def ears(self, shard, row):
         """Ear signals (2, n) of a sample; BadInput says why there are none."""
@@ -36,8 +37,9 @@ class Remixer:
         speech, noise = self._file("speech", shard.speech), self._file("noise", shard.noise)
         talkers = []
         if "talkers_sha256" in shard.params:
-            every, _ = dataset.find_audio(self._folders["speech"], "--speech", params.excerpt_length, params)
-            talkers = [other for other in every if other.sha256 != speech.sha256]
+            if self._every is None:  # decodes the whole folder: once, not for every sample
+                self._every, _ = dataset.find_audio(self._folders["speech"], "--speech", params.excerpt_length, params)
+            talkers = [other for other in self._every if other.sha256 != speech.sha256]
         task = spatialise.Task(speech, noise, talkers, None)
         _need_same(task, shard)
         return task.ears(row, mixer, audio)
