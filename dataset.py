@@ -252,8 +252,17 @@ def sha256_of(path):
 
 def shard_name(speech, noise):
     """File name of the shard of two files' names: readable, and told apart by a digest where that part is cut."""
-    key = hashlib.sha256(f"{speech}\0{noise}".encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    key = _digest_of_names(speech, noise).hex()[:8]
     return f"{Path(speech).stem[:40]}__{Path(noise).stem[:40]}__{key}.npz"
+
+
+def seed_of(speech, noise):
+    """Four numbers that follow from two files' names, for seeding what is drawn for their shard."""
+    return np.frombuffer(_digest_of_names(speech, noise)[:16], "<u4").tolist()
+
+
+def _digest_of_names(speech, noise):
+    return hashlib.sha256(f"{speech}\0{noise}".encode("utf-8", "surrogatepass")).digest()
 
 
 def write_shard(path, count, pieces, arrays, params):

@@ -8,7 +8,6 @@ labels.csv has the header file,start_s,end_s,azimuth_deg and a row a stretch, se
 A shard is one for each recording (and noise), so that validation keeps whole recordings apart.
 """
 import csv
-import hashlib
 import itertools
 from collections import defaultdict
 from pathlib import Path
@@ -180,9 +179,8 @@ class Task(NamedTuple):
         The noise is drawn anew for every stretch of a sample's length, from the seed and the names, and its level set
         by the sample's own.
         """
-        params, (name, noise_name) = mixer.params, self.names
-        key = hashlib.sha256(f"{name}\0{noise_name}".encode("utf-8", "surrogatepass")).digest()
-        rng = np.random.default_rng([params.seed, *np.frombuffer(key[:16], "<u4").tolist()])
+        params = mixer.params
+        rng = np.random.default_rng([params.seed, *dataset.seed_of(*self.names)])
         signal = np.concatenate(list(dataset.ear_blocks(self.recording.path, params)))
         signal = np.pad(signal, ((0, params.stft_window_samples), (0, 0)))  # a resampler may end some samples early
         for start, azimuth_deg in zip(*starts_of(self.recording, params)):

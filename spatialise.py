@@ -374,8 +374,7 @@ def _make_shard(task, mixer, audio, made_with, stop):
 
 def _mixture(task, number, mixer, audio):
     """Speech, noise and SNRs of a shard's mixture `number`; all its draws follow from seed, file names and number."""
-    key = hashlib.sha256(f"{task.speech.name}\0{task.noise.name}".encode("utf-8", "surrogatepass")).digest()
-    rng = np.random.default_rng([mixer.params.seed, number, *np.frombuffer(key[:16], "<u4").tolist()])
+    rng = np.random.default_rng([mixer.params.seed, number, *dataset.seed_of(*task.names)])
     speech = mixer.speech(rng, audio.speech(task.speech), number, mixer.params.excerpts)
     noise = mixer.noise(rng, speech.place, audio.noise(task.noise),
                         lambda rng: audio.speech(task.talkers[rng.integers(len(task.talkers))]))
