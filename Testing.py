@@ -16,8 +16,6 @@ import numpy as np
 import baseline
 import console
 import dataset
-import features
-import hrir
 import metrics
 import plots
 import report
@@ -114,13 +112,13 @@ def predict(networks, shards, params):
     """
     answers, baseline_deg = {name: [] for name in networks}, []
     blocks = dataset.blocks_of(shards, params.block_samples)
-    templates = template_cues(params)
+    templates = baseline.template_cues(params)
     stream = dataset.read_ahead(dataset.batches(blocks, batch_size=256, blocks_mixed=8), depth=2)
     with console.progress(total=dataset.count_samples(blocks), unit=" samples", desc="Testing") as bar:
         for samples, _ in stream:
             for name, network in networks.items():
                 answers[name].append(network.answer(samples))
-            baseline_deg.append(baseline.localise(samples, templates, params.circle_deg))
+            baseline_deg.append(baseline.localise(samples, templates, params.class_deg))
             bar.update(len(samples))
     answers = {name: tuple(map(np.concatenate, zip(*parts))) for name, parts in answers.items()}
     predicted = {name: azimuth_deg for name, (azimuth_deg, *_) in answers.items()}
@@ -131,13 +129,6 @@ def predict(networks, shards, params):
 def in_steps(snr_db):
     """SNRs as they are, or to the nearest 5 dB where they were drawn from a range."""
     return snr_db if len(np.unique(snr_db)) <= MOST_SNRS else np.round(snr_db / 5) * 5 + np.float32(0)  # -0 to 0
-
-
-def template_cues(params):
-    """IPD and ILD of the shipped head, as the STFT sees them, whatever head was heard: (azimuth, bin, 2)."""
-    response = hrir.load("mit_kemar", params.sample_rate_hz, params.circle_deg, params.hrir_padding_samples).response
-    spectra = np.fft.rfft(response, params.stft_window_samples)
-    return features.interaural_cues(spectra[:, features.LEFT], spectra[:, features.RIGHT], params.power_floor)
 
 
 def write_report(results, predicted, stated, shards, pictures, args, params, out):

@@ -7,6 +7,9 @@ around that head's template u_a, and -ln((1 - u . u_a) / 2), summed over the bin
 import numpy as np
 from joblib import Parallel, delayed
 
+import features
+import hrir
+
 NEPER_PER_DB = np.log(10) / 20
 LEAST_MISFIT = 1e-3  # (1 - u . u_a) / 2 of vectors 3.6 degrees apart: float16 cues are not known much better
 
@@ -16,6 +19,13 @@ def unit_vectors(cues):
     ipd, g = cues[..., 0].astype(np.float32), cues[..., 1].astype(np.float32) * np.float32(NEPER_PER_DB)
     across = 1 / np.cosh(np.clip(g, -40, 40))  # 1e-17 there: clipped only against overflow
     return np.stack((np.tanh(g), np.cos(ipd) * across, np.sin(ipd) * across), axis=-1)
+
+
+def template_cues(params):
+    """IPD and ILD of the shipped head, as the STFT sees them, at params.class_deg: (azimuth, bin, 2)."""
+    response = hrir.load("mit_kemar", params.sample_rate_hz, params.class_deg, params.hrir_padding_samples).response
+    spectra = np.fft.rfft(response, params.stft_window_samples)
+    return features.interaural_cues(spectra[:, features.LEFT], spectra[:, features.RIGHT], params.power_floor)
 
 
 def localise(samples, template_cues, azimuth_deg, jobs=-1):

@@ -21,10 +21,12 @@ import dataset
 import mixing
 from console import BadInput, notice
 
-PLACES, NOISES = 4, 4   # of a lot: the transforms of a place serve 4 noises; 592 samples at 37 azimuths, 38 MB
-LOTS_MIXED = 16         # in every batch: with few places in it batch normalisation learns those, not all
-LOTS_PER_EPOCH = 64     # between validations and checkpoints: 37,888 samples
-VALIDATION_LOTS = 8
+PLACES, NOISES = 4, 4   # of a lot: the transforms of a place serve 4 noises
+AZIMUTHS = 24           # at most, of a place: more places teach more than all azimuths of each; a lot is 384 samples,
+                        # 25 MB
+LOTS_MIXED = 32         # in every batch: with few places in it the network learns those, not all
+LOTS_PER_EPOCH = 96     # between validations and checkpoints: 36,864 samples
+VALIDATION_LOTS = 12
 TRAINING, VALIDATION = 0, 1
 
 
@@ -55,13 +57,14 @@ class WavFeed:
         self.params, self.scenes, self._workers = params, scenes, workers
         sides, border = _sides(speech, params)
         places = params.in_memory_of(PLACES)
-        lot = places * NOISES * len(params.azimuth_deg)
+        lot = places * NOISES * min(AZIMUTHS, len(params.azimuth_deg))
         self._lots = min(LOTS_PER_EPOCH, -(-samples // lot))
         self.training_count, self.validation_count = self._lots * lot, VALIDATION_LOTS * lot
         self.epochs = max(1, round(samples / self.training_count))
         self.title = f"fresh mixtures of {len(speech)} speech x {len(noise)} noise files"
         self.fingerprint = dataset.fingerprint([
-            scenes, [a.sha256 for a in speech], [a.sha256 for a in noise], places, NOISES, self._lots])
+            scenes, [a.sha256 for a in speech], [a.sha256 for a in noise], places, NOISES, AZIMUTHS,
+            self._lots])
         self._pool = ProcessPoolExecutor(
             workers, multiprocessing.get_context("spawn"),  # a fork would copy TensorFlow's threads half alive
             _begin_worker, (sides, border, noise, heads, params, places))
@@ -168,21 +171,23 @@ def _clip(side, rng, other_than=None):
 def _make_lot(side, epoch, number):
     """Mix one lot: samples (n, bin, frame, 2) float16 and labels (n,) float32, shuffled."""
     mixer, noise_files = _worker["mixer"], _worker["noise"]
-    params, azimuths = mixer.params, len(mixer.params.azimuth_deg)
+    params, azimuth_deg = mixer.params, np.asarray(mixer.params.azimuth_deg, np.float32)
+    azimuths = min(AZIMUTHS, len(azimuth_deg))
     rng = np.random.default_rng([params.seed, side, epoch, number])
     samples = np.empty((_worker["places"] * NOISES * azimuths, *params.sample_shape), np.float16)
+    labels = np.empty(len(samples), np.float32)
     order, at = rng.permutation(len(samples)), 0
     cues = np.empty((azimuths, *params.sample_shape), np.float16)
     for _ in range(_worker["places"]):
         talker, clip = _clip(side, rng)
-        speech = mixer.speech(rng, clip)
+        drawn = np.sort(rng.choice(len(azimuth_deg), azimuths, replace=False))
+        speech = mixer.speech(rng, clip, azimuths=drawn)
         for _ in range(NOISES):
             masker = _worker["audio"].noise(noise_files[rng.integers(len(noise_files))])
             noise = mixer.noise(rng, speech.place, masker, lambda rng, heard=talker: _clip(side, rng, heard)[1])
             snrs_db = mixer.snrs_db(rng, noise)
             mixer.cues(speech, noise, snrs_db[rng.integers(len(snrs_db))], cues)
             samples[order[at:at + azimuths]] = cues
+            labels[order[at:at + azimuths]] = azimuth_deg[drawn]
             at += azimuths
-    labels = np.empty(len(samples), np.float32)
-    labels[order] = np.tile(np.asarray(params.azimuth_deg, np.float32), len(samples) // azimuths)
     return samples, labels

@@ -71,9 +71,7 @@ class Mixer:
         self.directions_deg = directions_deg(params)
         self._targets = np.searchsorted(self.directions_deg, params.azimuth_deg)
         self._circle = np.searchsorted(self.directions_deg, params.circle_deg)
-        front = hrir.front(self.directions_deg)
-        self._front = int(np.flatnonzero(np.append(self._targets, front) == front)[0])  # among those that are computed
-        self._computed = self._targets if self._front < len(self._targets) else np.append(self._targets, front)
+        self._front = hrir.front(self.directions_deg)
         self._as_measured = [self._place(head.name, head.rt60_s, head.response) for head in heads]
 
     # ------------------------------------------------------------------------------------------------ places
@@ -108,7 +106,7 @@ class Mixer:
     def _place(self, name, rt60_s, response, tail=None, microphones=None, colour=None):
         """Transform what is given in taps, microphones (2, tap), for excerpts that hold all of it in full swing."""
         length = self.params.sample_length
-        through = 0 if microphones is None else microphones.shape[-1]
+        through = scene.FILTER_TAPS * ((microphones is not None) + bool(self.params.noise_colour_db))
         size = scene.fft_size(length + max(self.params.lead_in_samples, response.shape[-1] + through))
         place = Place(name, rt60_s, size - length, scene.response_spectrum(response, size), colour=colour)
         if tail is not None:
@@ -138,19 +136,36 @@ class Mixer:
 
     # ------------------------------------------------------------------------------------------------ speech
 
-    def speech(self, rng, clip, part=0, parts=1):
-        """Draw an excerpt of the `part`-th of `parts` stretches of a clip, and a place to hear it from all azimuths."""
+    def speech(self, rng, clip, part=0, parts=1, azimuths=None):
+        """Draw an excerpt of the `part`-th of `parts` stretches of a clip, and a place to hear it.
+
+        It is heard from all azimuths of Params, or from those that `azimuths` (int, ascending) picks of them.
+        """
         p = self.params
         start = scene.draw_start(rng, clip.starts, part, parts)
         place = self.place(rng)
-        begins = start + p.lead_in_samples
-        heard = self.heard(place, clip.samples, begins, self._computed, place.colour)
-        signals, front = heard[:len(self._targets)], heard[self._front]
+        signal, begins = clip.samples, start + p.lead_in_samples
+        if p.source_speed:
+            signal, begins = self._at_other_speed(rng, clip, start, place)
+        targets = self._targets if azimuths is None else self._targets[azimuths]
+        rows = targets if self._front in targets else np.append(targets, self._front)
+        heard = self.heard(place, signal, begins, rows, place.colour)
+        signals, front = heard[:len(targets)], heard[np.flatnonzero(rows == self._front)[0]]
         if p.sensor_snr_db:
             level_db = rng.uniform(*p.source_level_db) if p.source_level_db else 0.0
             sensors = rng.standard_normal(front.shape, np.float32)
             signals = signals + scene.noise_gain(front, sensors, rng.uniform(*p.sensor_snr_db) + level_db) * sensors
         return Speech(place, start, signals, front, scene.parts(signals, p))
+
+    def _at_other_speed(self, rng, clip, start, place):
+        """An excerpt's signal at a drawn speed, and where its sample begins in it; within what the clip offers."""
+        p = self.params
+        speed = rng.uniform(*p.source_speed)
+        ends = clip.starts[-1] + p.excerpt_length
+        start = max(int(clip.starts[0]), min(start, int(ends - np.ceil(speed * p.excerpt_length))))
+        reach = max(place.reach, place.tail_reach) + scene.FILTER_TAPS
+        signal, begins = scene.at_speed(clip.samples, start, speed, reach, p.excerpt_length)
+        return signal, begins + p.lead_in_samples
 
     # ------------------------------------------------------------------------------------------------ noise
 
@@ -182,20 +197,24 @@ class Mixer:
         return Noise(field, second in ("directional", "talker"), signals, scene.parts(signals, self.params))
 
     def _field(self, rng, field, place, clip, talker):
+        p, colour = self.params, None
+        if p.noise_colour_db:
+            colour = scene.minimum_phase(scene.random_curve(rng, p.noise_colour_db))
+        if field in ("directional", "talker"):
+            source = talker(rng) if field == "talker" else clip
+            row = self._circle[rng.integers(len(self._circle))]
+            start = scene.draw_start(rng, source.starts) + p.lead_in_samples
+            return self.heard(place, source.samples, start, [row], colour, around=field == "directional")[0]
+        passed = None if colour is None else scene.response_spectrum(colour, place.reach + p.sample_length)
         if field == "diffuse":
             starts = [scene.draw_start(rng, clip.starts) for _ in self._circle]
             excerpts = np.stack([self._noise_excerpt(place, clip, start) for start in starts])
-            return scene.diffuse(excerpts, _directions(place, self._circle), self.params.circle_deg,
-                                 self.params.sample_length)
-        if field == "diotic":
-            excerpt = self._noise_excerpt(place, clip, scene.draw_start(rng, clip.starts))
-            if place.microphones is None:
-                return np.stack([excerpt[-self.params.sample_length:]] * 2)
-            return scene.at_ears(excerpt, place.microphones, self.params.sample_length)
-        source = talker(rng) if field == "talker" else clip
-        row = self._circle[rng.integers(len(self._circle))]
-        start = scene.draw_start(rng, source.starts) + self.params.lead_in_samples
-        return self.heard(place, source.samples, start, [row], around=field == "directional")[0]
+            return scene.diffuse(excerpts, _directions(place, self._circle), p.circle_deg, p.sample_length, passed)
+        excerpt = self._noise_excerpt(place, clip, scene.draw_start(rng, clip.starts))
+        if passed is None and place.microphones is None:
+            return np.stack([excerpt[-p.sample_length:]] * 2)
+        ears = np.ones((2, 1), np.float32) if place.microphones is None else place.microphones
+        return scene.at_ears(excerpt, ears if passed is None else ears * passed, p.sample_length)
 
     def _noise_excerpt(self, place, clip, start):
         return scene.cut(clip.samples, start + self.params.lead_in_samples, place.reach, self.params.sample_length,

@@ -12,6 +12,7 @@ answer is one continuous azimuth.
 """
 import io
 import json
+import math
 import os
 import sys
 import tempfile
@@ -60,6 +61,8 @@ GLIMPSE_FRAMES = 10             # training of the bands also looks at this much 
 WINDOW_FRAMES = 50              # what the original takes; it makes other durations of it, see Network
 WINDOW_HOP_FRAMES = 25
 NEPER_PER_DB = np.float32(np.log(10) / 20)
+LEAST_MISFIT = np.float32(1e-3)  # as in baseline.py
+BINS_A_LOGARITHM = 8            # whose misfits are multiplied before it is taken: 2e-3 ** 8 is far from underflow
 PARAMS_ENTRY, STATE_ENTRY = "binsl.json", "binsl_training.npz"  # our own entries in a .keras archive
 
 
@@ -92,7 +95,7 @@ def _bands(params):
     """Bands, each by itself, averaged over time; then all together. Every 2 is a pair: as it is, and mirrored."""
     layer = keras.layers
     return [                                                        # (321, frames, 2) ->
-        Bands(bins=16, context_frames=3, units=(64, 96)),                     # (2, 1920): 20 bands x 96
+        Bands(bins=16, context_frames=3, units=(32, 64), directions=len(params.class_deg)),  # (2, 2020): 20 x (64 + 37)
         layer.BatchNormalization(),
         MirrorDense(512), layer.BatchNormalization(), layer.ReLU(),           # (2, 512)
         MirrorDense(256), layer.BatchNormalization(), layer.ReLU(),           # (2, 256)
@@ -116,17 +119,20 @@ def _mirror_sum(even, odd):
 
 @keras.saving.register_keras_serializable("binsl")
 class Bands(keras.layers.Layer):
-    """What each band of neighbouring bins says, averaged over time: cues (n, bin, frame, 2) -> (n, 2, band x unit).
+    """What each band of neighbouring bins says, averaged over time: cues (n, bin, frame, 2) -> (n, 2, value).
 
     A bin's cues become the unit vector of baseline.py, (tanh g, cos IPD / cosh g, sin IPD / cosh g): no phase wrap, and
     an empty bin's 60 dB count no more than others. Exchanging the ears negates the first and the last. A band sees
     `context_frames` frames at once through `units[0]` filters, then two such steps in time through `units[1]`; a gate
     says how much a moment of a band is worth. The 0 Hz bin, which has no phase, is left out.
+
+    Beside these units stand, for each band, the log-likelihoods of baseline.py under a head's `templates`: how well the
+    cues fit each of `directions`. They are not trained: their gradients would cost twice what all the rest does.
     """
 
-    def __init__(self, bins, context_frames, units, **options):
+    def __init__(self, bins, context_frames, units, directions, **options):
         super().__init__(**options)
-        self.bins, self.context_frames, self.units = bins, context_frames, tuple(units)
+        self.bins, self.context_frames, self.units, self.directions = bins, context_frames, tuple(units), directions
 
     def build(self, shape):
         """Make the weights, which every band has its own of."""
@@ -146,24 +152,52 @@ class Bands(keras.layers.Layer):
         self.second_bias = self.add_weight(name="second_bias", shape=(self.bands, 1, second), initializer="zeros")
         self.gate = weights("gate", second, 1, 0.5)
         self.gate_bias = self.add_weight(name="gate_bias", shape=(self.bands, 1, 1), initializer="zeros")
+        self.templates = self.add_weight(name="templates", shape=(self.bands * self.bins, 3, self.directions),
+                                         initializer="zeros", trainable=False)
+
+    def take_templates(self, templates):
+        """Set unit vectors (direction, bin, 3), made symmetrical: the mirrored head is the same head."""
+        mirrored = templates[::-1] * np.array([-1, 1, -1])
+        mean = (templates + mirrored)[:, 1:1 + self.bands * self.bins].transpose(1, 2, 0)
+        self.templates.assign(mean / np.linalg.norm(mean, axis=1, keepdims=True))
 
     def call(self, cues):
         """Cues to features; the band comes first inside, so that one batched product serves all of them."""
         count, frames, bands = tf.shape(cues)[0], tf.shape(cues)[2], self.bands
-        cues = tf.reshape(cues[:, 1:1 + bands * self.bins], (count, bands, self.bins, frames, 2))
-        cues = tf.transpose(cues, (1, 0, 3, 2, 4))                                # (band, n, frame, bin, 2)
-        cues = tf.concat((cues, cues[:, :, frames - frames % 2:]), axis=2)        # steps of two: an odd last one again
+        cues = cues[:, 1:1 + bands * self.bins]
         ipd, level = cues[..., 0], tf.tanh(cues[..., 1] * NEPER_PER_DB)
         across = tf.sqrt(tf.maximum(1 - level * level, 0))                        # 1 / cosh g
-        even = self._with_context(tf.cos(ipd) * across)
-        odd = self._with_context(tf.concat((level, tf.sin(ipd) * across), axis=-1))
+        vectors = tf.stack((level, tf.cos(ipd) * across, tf.sin(ipd) * across), axis=-1)
+        fits = self._fits(vectors, count)
+        vectors = tf.transpose(tf.reshape(vectors, (count, bands, self.bins, frames, 3)), (1, 0, 3, 4, 2))
+        vectors = tf.concat((vectors, vectors[:, :, frames - frames % 2:]), axis=2)  # steps of two: an odd last again
+        even = self._with_context(vectors[..., 1, :])                             # (band, n x frame, context x bin)
+        odd = self._with_context(tf.concat((vectors[..., 0, :], vectors[..., 2, :]), axis=-1))
         pair = _mirror_sum(even @ self.first_even + self.first_bias, odd @ self.first_odd)
         seen, mirrored = (self._in_steps(tf.nn.relu(each)) for each in pair)      # (band, n x step, 2 x unit)
         pair = _mirror_sum((seen + mirrored) @ self.second_even + self.second_bias,
                            (seen - mirrored) @ self.second_odd)
         seen, mirrored = map(tf.nn.relu, pair)                                    # (band, n x step, unit)
         worth = tf.sigmoid((seen + mirrored) @ self.gate + self.gate_bias)
-        return tf.stack([self._averaged(worth * each, count) for each in (seen, mirrored)], axis=1)
+        said = tf.stack([self._averaged(worth * each, count) for each in (seen, mirrored)], axis=1)
+        return tf.concat((said, fits), axis=-1)
+
+    def _fits(self, vectors, count):
+        """Mean over a band and over time of -ln(1 - u . u_a): (n, bin, frame, 3) -> (n, 2, band x direction)."""
+        together = math.gcd(self.bins, BINS_A_LOGARITHM)
+        vectors = tf.reshape(tf.transpose(tf.stop_gradient(vectors), (1, 0, 2, 3)),
+                             (self.bands * self.bins // together, together, -1, 3))
+        templates = tf.reshape(self.templates, (-1, together, 3, self.directions))
+
+        def of_some_bins(both):  # a few megabytes at once, which stay in the processor's cache
+            misfit = tf.maximum(1 - both[0] @ both[1], 2 * LEAST_MISFIT)
+            total = tf.reshape(tf.math.log(tf.reduce_prod(misfit, axis=0)), (count, -1, self.directions))
+            return -tf.reduce_mean(total, axis=1)
+
+        fits = tf.map_fn(of_some_bins, (vectors, templates), fn_output_signature=tf.float32)
+        fits = tf.reshape(fits, (self.bands, self.bins // together, count, self.directions))
+        fits = tf.transpose(tf.reduce_sum(fits, axis=1) / self.bins, (1, 0, 2))   # (n, band, direction)
+        return tf.reshape(tf.stack((fits, fits[..., ::-1]), axis=1), (-1, 2, self.bands * self.directions))
 
     def _with_context(self, values):
         """(band, n, frame, value) -> (band, n x frame, neighbouring frames x value); zeros beyond the ends."""
@@ -182,12 +216,13 @@ class Bands(keras.layers.Layer):
         return tf.reshape(tf.transpose(mean, (1, 0, 2)), (-1, self.bands * units))
 
     def compute_output_shape(self, shape):
-        """(n, bin, frame, 2) -> (n, 2, band x unit)."""
-        return shape[0], 2, (shape[1] - 1) // self.bins * self.units[1]
+        """(n, bin, frame, 2) -> (n, 2, band x (unit + direction))."""
+        return shape[0], 2, (shape[1] - 1) // self.bins * (self.units[1] + self.directions)
 
     def get_config(self):
         """Arguments, for Keras."""
-        return super().get_config() | {"bins": self.bins, "context_frames": self.context_frames, "units": self.units}
+        return super().get_config() | {"bins": self.bins, "context_frames": self.context_frames, "units": self.units,
+                                       "directions": self.directions}
 
 
 @keras.saving.register_keras_serializable("binsl")
@@ -268,8 +303,12 @@ class Network:
     a network that was not loaded from a file with `with_state=True`).
     """
 
-    def __init__(self, params, scenes=None):
-        """Build it with weights drawn from params.seed."""
+    def __init__(self, params, scenes=None, templates=None):
+        """Build it with weights drawn from params.seed.
+
+        `templates` are unit vectors (class, bin, 3) of the head that the bands compare with; without any, all
+        directions fit them alike, until weights are loaded. The original needs none.
+        """
         keras.utils.set_random_seed(params.seed)
         self.params, self.scenes, self.calibration, self.state = params, scenes, None, None
         self._is_windowed = params.model == "original"
@@ -282,6 +321,8 @@ class Network:
         scores = outputs[-2 if params.loss == "distribution" else -1]
         self._scores = keras.Model(inputs, scores)
         self._first, self._others = self.keras_model.layers[1], keras.Model(outputs[1], scores)
+        if templates is not None and params.model == "bands":
+            self._first.take_templates(templates)
         self._optimizer = keras.optimizers.Adam(params.learning_rate)
         self._optimizer.build(self.keras_model.trainable_variables)
         self._compiled = {}

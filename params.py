@@ -59,6 +59,8 @@ class Params:
     sensor_snr_db: tuple = ()
     source_level_db: tuple = ()
     source_colour_db: float = 0.0
+    source_speed: tuple = ()
+    noise_colour_db: float = 0.0
     mixed_level_db: float = 10.0      # noise field "mixed": the second noise is up to this much weaker or stronger
     least_snr_of_two_db: float = 3.0  # drawn beside a second source from one direction: else either could be meant
 
@@ -183,6 +185,8 @@ RANGES = {
     "sensor_snr_db": (-20, 120, "independent white noise of each microphone, this far below the speech from the front"),
     "source_level_db": (-60, 60, "level of the source, which raises or lowers it over the sensor noise"),
     "source_colour_db": (0, 20, "standard deviation of smooth random curves on the speech's spectrum"),
+    "source_speed": (0.5, 2, "speech played faster by a factor of this range, pitch and formants with it"),
+    "noise_colour_db": (0, 20, "standard deviation of smooth random curves on the noise's spectrum"),
 }
 
 # --world: all of it at once, the recipe for a model that others can use. Heads: adults, whose longest interaural delay
@@ -202,6 +206,8 @@ WORLD = {
     "sensor_snr_db": (20.0, 60.0),
     "source_level_db": (-10.0, 10.0),
     "source_colour_db": 4.0,
+    "source_speed": (0.85, 1.18),
+    "noise_colour_db": 8.0,
 }
 
 

@@ -13,6 +13,7 @@ exactly the linear convolution. One transform of the excerpt serves all directio
 from typing import NamedTuple
 
 import numpy as np
+import soxr
 from scipy.fft import irfft, next_fast_len, rfft
 
 import features
@@ -95,6 +96,27 @@ def cut(signal, start, reach, length, around=False):
     return np.pad(signal[max(first, 0):last], (max(-first, 0), max(last - len(signal), 0)))
 
 
+def at_speed(signal, start, speed, reach, length):
+    """Play a signal `speed` times as fast: the excerpt from `start` on, and what comes before, pitch and all.
+
+    Parameters
+    ----------
+    signal : np.ndarray [shape=(n,)]
+    start : int, in samples of the signal
+    speed : float
+    reach, length : int, how much is wanted before and from the start on, in samples of the result
+
+    Returns
+    -------
+    np.ndarray [shape=(reach + length or a few samples more,)], float32
+    int, where the start is in it
+
+    """
+    before = int(np.ceil(speed * reach))
+    piece = cut(signal, start, before, int(np.ceil(speed * length)) + 1)
+    return soxr.resample(np.ascontiguousarray(piece), speed, 1.0), round(before / speed)
+
+
 def fft_size(least):
     """A length of at least `least` samples that the FFT is fast for."""
     return next_fast_len(int(least), real=True)
@@ -136,7 +158,7 @@ def diffuse_loudness(azimuth_deg):
     return np.where(np.abs(azimuth_deg) > 89.9, 1, np.sqrt(2)).astype(np.float32)
 
 
-def diffuse(excerpts, heard_from, azimuth_deg, length):
+def diffuse(excerpts, heard_from, azimuth_deg, length, colour=None):
     """Independent noises from the whole circle, summed at the ears.
 
     Parameters
@@ -145,6 +167,7 @@ def diffuse(excerpts, heard_from, azimuth_deg, length):
     heard_from : np.ndarray [shape=(azimuth, 2, bin)], `response_spectrum` of evenly spaced directions in front
     azimuth_deg : np.ndarray [shape=(azimuth,)]
     length : int, in samples
+    colour : np.ndarray [shape=(bin,)], optional: `response_spectrum` of a filter that all of the noise passes
 
     Returns
     -------
@@ -153,6 +176,8 @@ def diffuse(excerpts, heard_from, azimuth_deg, length):
     """
     spectra = rfft(excerpts * diffuse_loudness(azimuth_deg)[:, np.newaxis])
     spectrum = np.einsum("df,def->ef", spectra, heard_from)  # direction, frequency, ear
+    if colour is not None:
+        spectrum *= colour
     size = excerpts.shape[-1]
     return irfft(spectrum, size)[..., size - length:]
 

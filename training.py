@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 
+import baseline
 import console
 import metrics
 import plots
@@ -62,7 +63,8 @@ def fit(feed, epochs, out, resume, origin=None):
         history = network.state["history"]
         _write_history(history, out)
     else:
-        network, history = Network(params, feed.scenes), []
+        templates = baseline.unit_vectors(baseline.template_cues(params))
+        network, history = Network(params, feed.scenes, templates), []
         if origin:
             network.begin_with(Network.load(origin))
 

@@ -29,7 +29,6 @@ import features
 import hrir
 import metrics
 import mixing
-import Testing
 from console import BadInput
 from params import Params
 
@@ -269,7 +268,7 @@ def main(argv=None):
     from model import Network
 
     network = Network.load(Path(args.model) / "best.keras")
-    templates, table_s = Testing.template_cues(params), gcc_phat_table(params)
+    templates, table_s = baseline.template_cues(params), gcc_phat_table(params)
     systems = {"model": network.azimuth_deg}
     original = Path(args.original) / "best.keras"
     if original.exists():
@@ -277,7 +276,7 @@ def main(argv=None):
     else:
         console.notice(f"{original} is absent, so the original recipe is left out; benchmarks/original.py trains it.")
     systems |= {
-        "likelihood": lambda samples: baseline.localise(samples, templates, params.circle_deg),
+        "likelihood": lambda samples: baseline.localise(samples, templates, params.class_deg),
         "GCC-PHAT": lambda ears: np.interp(gcc_phat_delays(ears, params), table_s, GRID_DEG),
     }
     rows, timing = [], {}

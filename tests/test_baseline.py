@@ -5,7 +5,6 @@ import pytest
 import baseline
 import hrir
 import scene
-import Testing
 from params import Params
 
 PARAMS = Params()
@@ -30,5 +29,5 @@ def test_noise_from_a_direction_is_found(gain):
                           HEAD.azimuth_deg, PARAMS.sample_length) / np.sqrt(37)
     cues = np.empty((37, *PARAMS.sample_shape), np.float16)
     scene.mixed_cues(scene.parts(speech, PARAMS), scene.parts(field, PARAMS), gain, PARAMS, cues)
-    found = baseline.localise(cues, Testing.template_cues(PARAMS), PARAMS.azimuth_deg)
+    found = baseline.localise(cues, baseline.template_cues(PARAMS), PARAMS.azimuth_deg)
     assert np.abs(found - np.array(PARAMS.azimuth_deg)).max() <= 5

@@ -14,6 +14,7 @@ ALLOWED = {  # module -> modules of ours that it may import
     "params": {"console"},
     **{name: {"console", "params"} for name in PURE},
     "scene": {"console", "params", "features"},
+    "baseline": {"console", "params", "features", "hrir"},
     "tracking": {"features"},
     "model": {"console", "params", "readout"},
     "mixing": {"console", "params", "hrir", "rooms", "scene"},

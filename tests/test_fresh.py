@@ -40,8 +40,8 @@ def test_any_number_of_workers_makes_the_same_and_no_mixture_comes_twice(audio):
             assert wavs.training_count == 7 * 4 * 4 * 3
             made[workers] = [everything(wavs.training(epoch)) for epoch in (1, 2)] + [
                 everything(wavs.validation(256)), everything(wavs.validation(100))]
-            assert [len(labels) for _, labels in wavs.validation(100)] == [100, 100, 100, 84]
-            assert [len(labels) for _, labels in wavs.validation(64)] == [64] * 6
+            assert [len(labels) for _, labels in wavs.validation(100)] == [100, 100, 100, 100, 100, 76]
+            assert [len(labels) for _, labels in wavs.validation(64)] == [64] * 9
     for one, three in zip(made[1], made[3]):
         assert np.array_equal(one[0], three[0])
         assert np.array_equal(one[1], three[1])
@@ -76,6 +76,21 @@ def test_labels_belong_to_their_samples(audio):
     ild = np.median(samples[:, 80:200, :, 1].astype(np.float32), axis=(1, 2))
     assert ild[labels == 45].min() > 2
     assert ild[labels == -60].max() < -2
+
+
+def test_each_place_is_heard_from_some_of_many_azimuths(audio, monkeypatch):
+    params = replace(PARAMS, azimuth_deg=tuple(range(-90, 91, 5)), snr_range_db=(40, 40), noise_field=("diffuse",))
+    heads = [hrir.load("mit_kemar", 16_000, mixing.directions_deg(params))]
+    monkeypatch.setattr(fresh, "_worker", {
+        "sides": audio[:1] * 2, "border": None, "noise": audio[1], "places": 4, "audio": dataset.AudioCache(params),
+        "mixer": mixing.Mixer(params, heads)})
+    samples, labels = fresh._make_lot(fresh.TRAINING, 1, 0)
+    assert len(samples) == len(labels) == 4 * fresh.NOISES * fresh.AZIMUTHS
+    counts = np.unique(labels, return_counts=True)[1]
+    assert set(counts) <= {4, 8, 12, 16}  # each place's azimuths in all of its noises
+    assert len(set(counts)) > 1           # not the same ones for all places
+    ild = np.median(samples[:, 80:200, :, 1].astype(np.float32), axis=(1, 2))
+    assert np.corrcoef(ild, labels)[0, 1] > 0.9
 
 
 def test_another_seed_makes_another_epoch(audio, monkeypatch):

@@ -175,6 +175,61 @@ def test_the_source_is_coloured_before_it_reaches_the_head():
     assert np.abs(change - change[18, 0]).mean() < 0.5  # the same at both ears and from everywhere
 
 
+@pytest.mark.parametrize("field", ["diffuse", "diotic", "directional", "talker"])
+@pytest.mark.parametrize("microphones", [{}, {"mic_level_db": 1.0}])
+def test_the_noise_is_coloured_as_by_a_filter_before_the_head(field, microphones, monkeypatch):
+    delay = np.zeros(scene.FILTER_TAPS, np.float32)
+    delay[100] = 0.5
+    monkeypatch.setattr(scene, "random_curve",
+                        lambda rng, spread_db, shape=(): np.full((*shape, 2 * scene.FILTER_TAPS + 1), spread_db))
+    real = scene.minimum_phase
+    monkeypatch.setattr(scene, "minimum_phase", lambda curve: delay if np.all(curve == 8) else real(curve))
+    plain = mixture(mixer(noise_field=(field,), **microphones))[1].signals
+    coloured = mixture(mixer(noise_field=(field,), noise_colour_db=8.0, **microphones))[1].signals
+    np.testing.assert_allclose(coloured[:, 100:], 0.5 * plain[:, :-100], atol=1e-4 * np.abs(plain).max())
+    before = np.square(coloured[:, :100]).mean() / np.square(coloured).mean()
+    assert before > 0.05  # what sounded before the sample began is in it
+
+
+def test_another_colour_of_the_noise_for_each_mixture_but_the_same_at_both_ears():
+    made_by = mixer(noise_field=("diotic",), noise_colour_db=8.0)
+    spectra_db = []
+    for seed in range(12):
+        signals = mixture(made_by, seed)[1].signals
+        np.testing.assert_array_equal(signals[0], signals[1])
+        bands = np.square(np.abs(np.fft.rfft(signals[0])))[1:8001].reshape(16, 500).sum(axis=1)
+        spectra_db.append(10 * np.log10(bands))
+    assert 4 < np.std(spectra_db, axis=0).mean() < 12
+
+
+def test_speech_from_some_azimuths_is_that_from_all_of_them():
+    made_by = mixer()
+    some = np.array([0, 3, 30])
+    few, everything = (made_by.speech(np.random.default_rng(5), SPEECH, azimuths=each) for each in (some, None))
+    np.testing.assert_allclose(few.signals, everything.signals[some], atol=1e-6)
+    np.testing.assert_allclose(few.front, everything.front, atol=1e-6)
+    assert few.parts[0].shape == (3, 2, 321, 50)
+
+
+def test_a_faster_source_is_higher_and_keeps_its_beginning():
+    seconds = np.arange(4 * 16_000) / 16_000
+    tone = scene.Clip((np.sin(2 * np.pi * 1000 * seconds) * (1 + (seconds > 2.0))).astype(np.float32),
+                      np.arange(0, 45_000, 80))
+    for speed in (0.85, 1.25):
+        signal, begins = scene.at_speed(tone.samples, 30_000, speed, 2000, 16_000)
+        assert len(signal) >= 18_000
+        spectrum = np.abs(np.fft.rfft(signal[-8000:] * np.hanning(8000)))
+        assert 2 * spectrum.argmax() == pytest.approx(1000 * speed, abs=2)
+        louder = np.flatnonzero(np.abs(signal) > 1.3)[0]
+        assert louder == pytest.approx(begins + 2000 / speed, abs=20)
+    made_by = mixer(source_speed=(1.25, 1.25), azimuth_deg=(0,))
+    for start in (tone.starts[:1], tone.starts[-1:]):
+        front = made_by.speech(np.random.default_rng(0), tone._replace(starts=start)).front[0]
+        peak = np.abs(np.fft.rfft(front * np.hanning(len(front)))).argmax() * 16_000 / len(front)
+        assert peak == pytest.approx(1250, abs=2)
+        assert np.sqrt(np.square(front[-2000:]).mean()) > 0.05  # sounds to the end
+
+
 def test_other_heads_have_other_delays_and_spectra():
     itd = {}
     for size in (0.87, 1.0, 1.15):

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import baseline
 import console
 import dataset
 import model
@@ -24,9 +25,12 @@ def samples(count, seed=0):
     return np.random.default_rng(seed).normal(0, 1, (count, *PARAMS.sample_shape)).astype(np.float16)
 
 
+TEMPLATES = baseline.unit_vectors(baseline.template_cues(PARAMS))
+
+
 @pytest.fixture(scope="module")
 def network():
-    return model.Network(PARAMS)
+    return model.Network(PARAMS, templates=TEMPLATES)
 
 
 def test_the_network_of_the_original_has_its_size():
@@ -36,7 +40,7 @@ def test_the_network_of_the_original_has_its_size():
 def test_exchanging_the_ears_mirrors_the_answer_exactly():
     """Whatever the weights, which training moves away from where they began."""
     for loss in ("distribution", "mse"):
-        network = model.Network(replace(PARAMS, loss=loss))
+        network = model.Network(replace(PARAMS, loss=loss), templates=TEMPLATES)
         for _ in range(3):
             network.train(samples(8), np.linspace(-80, 80, 8), 1e-3)
         for frames in (50, 25):
@@ -45,6 +49,25 @@ def test_exchanging_the_ears_mirrors_the_answer_exactly():
             np.testing.assert_allclose(mirrored[0], -as_is[0], atol=1e-4)
             np.testing.assert_allclose(mirrored[1], as_is[1], atol=1e-4)
             assert np.ptp(as_is[0]) > 0.01
+
+
+def test_the_bands_hold_the_likelihood(network):
+    some = samples(6, seed=7) * np.float16(2)
+    fits = network.keras_model.layers[1](some.astype(np.float32)).numpy()[..., -20 * 37:].reshape(6, 2, 20, 37)
+    head = TEMPLATES + TEMPLATES[::-1] * np.array([-1, 1, -1])
+    head /= np.linalg.norm(head, axis=-1, keepdims=True)
+    misfit = (1 - np.einsum("nftc,afc->nfta", baseline.unit_vectors(some), head)) / 2
+    expected = -np.log(2 * np.maximum(misfit, baseline.LEAST_MISFIT))[:, 1:]
+    expected = expected.reshape(6, 20, 16, 50, 37).mean(axis=(2, 3))
+    np.testing.assert_allclose(fits[:, 0], expected, atol=2e-3)
+    np.testing.assert_allclose(fits[:, 1], fits[:, 0, :, ::-1])
+
+
+def test_templates_are_kept_with_the_weights(network, tmp_path):
+    network.save(tmp_path / "a.keras")
+    np.testing.assert_array_equal(model.Network.load(tmp_path / "a.keras").outputs(samples(3)),
+                                  network.outputs(samples(3)))
+    assert np.abs(network.outputs(samples(3)) - model.Network(PARAMS).outputs(samples(3))).max() > 1e-6
 
 
 def test_the_order_of_distant_frames_hardly_matters_to_the_bands(network):

@@ -40,6 +40,9 @@ SCENES = {  # name of the picture: (its title, what is changed)
     "source_level_db": ("sensor noise 15 dB below, source 10 dB weaker",
                         {"sensor_snr_db": (15, 15), "source_level_db": (-10, -10)}),
     "source_colour_db": ("source colour 6 dB", {"source_colour_db": 6.0}),
+    "source_speed": ("source 1.18 times as fast", {"source_speed": (1.18, 1.18)}),
+    "noise_colour_db": ("noise field diffuse, 0 dB, noise colour 8 dB",
+                        {"noise_field": ("diffuse",), "snr_db": (0,), "noise_colour_db": 8.0}),
     "world": ("--world", WORLD),
 }
 
