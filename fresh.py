@@ -4,7 +4,7 @@
         training.fit(feed, feed.epochs, out, resume=False)
 
 The mixtures are those of mixing.py, as in shards. They are made in lots: a few places with an excerpt of speech each,
-heard from every azimuth in a few noises. A lot follows from the seed and its number alone, so a run repeats exactly
+heard from some azimuths in a few noises. A lot follows from the seed and its number alone, so a run repeats exactly
 with any number of workers and a resumed one goes on as if nothing had happened.
 """
 import itertools

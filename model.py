@@ -4,7 +4,8 @@
     network.azimuth_deg(samples)                      # (n, 321, 50, 2) -> (n,)
 
 Two networks (Params.model). "original" is that of Pang et al. 2019. "bands" looks at 20 bands of frequency, each by
-itself, through filters that respect left and right, and averages what they say over any number of frames.
+itself, through filters that respect left and right and through the templates of a head (baseline.py), and averages what
+they say over any number of frames.
 
 Two ways to train either (Params.loss): "mse" is squared error in degrees on one linear output; "distribution" is
 cross-entropy on a distribution over 37 azimuths against a Gaussian around the true one (readout.py). Either way the
@@ -123,8 +124,8 @@ class Bands(keras.layers.Layer):
 
     A bin's cues become the unit vector of baseline.py, (tanh g, cos IPD / cosh g, sin IPD / cosh g): no phase wrap, and
     an empty bin's 60 dB count no more than others. Exchanging the ears negates the first and the last. A band sees
-    `context_frames` frames at once through `units[0]` filters, then two such steps in time through `units[1]`; a gate
-    says how much a moment of a band is worth. The 0 Hz bin, which has no phase, is left out.
+    `context_frames` frames at once through `units[0]` filters, then two such steps in time through `units[1]`. The 0 Hz
+    bin, which has no phase, is left out.
 
     Beside these units stand, for each band, the log-likelihoods of baseline.py under a head's `templates`: how well the
     cues fit each of `directions`. They are not trained: their gradients would cost twice what all the rest does.
@@ -150,8 +151,6 @@ class Bands(keras.layers.Layer):
         self.second_even, self.second_odd = (weights(f"second_{part}", 2 * first, second, 0.5)
                                              for part in ("even", "odd"))
         self.second_bias = self.add_weight(name="second_bias", shape=(self.bands, 1, second), initializer="zeros")
-        self.gate = weights("gate", second, 1, 0.5)
-        self.gate_bias = self.add_weight(name="gate_bias", shape=(self.bands, 1, 1), initializer="zeros")
         self.templates = self.add_weight(name="templates", shape=(self.bands * self.bins, 3, self.directions),
                                          initializer="zeros", trainable=False)
 
@@ -178,8 +177,7 @@ class Bands(keras.layers.Layer):
         pair = _mirror_sum((seen + mirrored) @ self.second_even + self.second_bias,
                            (seen - mirrored) @ self.second_odd)
         seen, mirrored = map(tf.nn.relu, pair)                                    # (band, n x step, unit)
-        worth = tf.sigmoid((seen + mirrored) @ self.gate + self.gate_bias)
-        said = tf.stack([self._averaged(worth * each, count) for each in (seen, mirrored)], axis=1)
+        said = tf.stack([self._averaged(each, count) for each in (seen, mirrored)], axis=1)
         return tf.concat((said, fits), axis=-1)
 
     def _fits(self, vectors, count):

@@ -31,6 +31,7 @@ import metrics
 import mixing
 from console import BadInput
 from params import Params
+from tracking import HEAD_DELAY_S
 
 HEADS = {"MIT KEMAR": "mit_kemar", "TU Berlin KEMAR": "tu_berlin_kemar/KEMAR_HRTFs_lfcorr.sofa",
          "Surrey anechoic": "surrey/UniS_Anechoic_BRIR_16k.sofa", "Surrey room A": "surrey/UniS_Room_A_BRIR_16k.sofa"}
@@ -41,7 +42,6 @@ FIGURES = {"within_5_deg_percent": "within 5 (%)", "within_10_deg_percent": "wit
            "same_class_percent": "same class (%)", "mae_deg": "MAE (deg)", "rmse_deg": "RMSE (deg)"}
 PICTURES = ("noise", "head", "duration")
 PRETRAINED = "pretrained"
-CLOSE_S = 1e-3        # no head delays a sound by more
 FINER = 16            # the cross-correlation is sampled this many times as often as the signals
 
 
@@ -89,7 +89,7 @@ def gcc_phat_delays(ears, params):
     whitened = (cross / np.maximum(np.abs(cross), 1e-12)).sum(axis=-1)      # over frames
     size = FINER * params.stft_window_samples
     correlation = np.fft.irfft(whitened, size)
-    reach = int(CLOSE_S * params.sample_rate_hz * FINER)
+    reach = int(HEAD_DELAY_S * params.sample_rate_hz * FINER)
     near = np.concatenate((correlation[:, -reach:], correlation[:, :reach + 1]), axis=1)
     return (reach - near.argmax(axis=1)) / (params.sample_rate_hz * FINER)
 
