@@ -14,6 +14,7 @@ import signal
 import threading
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,7 +27,9 @@ AZIMUTHS = 24           # at most, of a place: more places teach more than all a
                         # 25 MB
 LOTS_MIXED = 32         # in every batch: with few places in it the network learns those, not all
 LOTS_PER_EPOCH = 96     # between validations and checkpoints: 36,864 samples
-VALIDATION_LOTS = 12
+VALIDATION_LOTS = 15
+AS_MEASURED = 3         # every third of them is of the heads as measured, in the free field, where most models are tested:
+                        # spreads measured on other heads and rooms alone would be too wide there
 TRAINING, VALIDATION = 0, 1
 
 
@@ -144,8 +147,9 @@ def _begin_worker(sides, border, noise, heads, params, places):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer
     # A killed parent cannot end its workers, and they would wait for ever.
     threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
+    as_measured = replace(params, head_share=0.0, room_share=0.0)
     _worker.update(sides=sides, border=border, noise=noise, places=places, audio=dataset.AudioCache(params),
-                   mixer=mixing.Mixer(params, heads))
+                   mixer=mixing.Mixer(params, heads), mixer_as_measured=mixing.Mixer(as_measured, heads))
 
 
 def _end_with(parent):
@@ -170,7 +174,8 @@ def _clip(side, rng, other_than=None):
 
 def _make_lot(side, epoch, number):
     """Mix one lot: samples (n, bin, frame, 2) float16 and labels (n,) float32, shuffled."""
-    mixer, noise_files = _worker["mixer"], _worker["noise"]
+    mixer = _worker["mixer_as_measured" if side == VALIDATION and number % AS_MEASURED == 2 else "mixer"]
+    noise_files = _worker["noise"]
     params, azimuth_deg = mixer.params, np.asarray(mixer.params.azimuth_deg, np.float32)
     azimuths = min(AZIMUTHS, len(azimuth_deg))
     rng = np.random.default_rng([params.seed, side, epoch, number])

@@ -128,7 +128,7 @@ class Bands(keras.layers.Layer):
     bin, which has no phase, is left out.
 
     Beside these units stand, for each band, the log-likelihoods of baseline.py under a head's `templates`: how well the
-    cues fit each of `directions`. They are not trained: their gradients would cost twice what all the rest does.
+    cues fit each of `directions`. They are not trained, which keeps them cheap.
     """
 
     def __init__(self, bins, context_frames, units, directions, **options):

@@ -40,8 +40,8 @@ def test_any_number_of_workers_makes_the_same_and_no_mixture_comes_twice(audio):
             assert wavs.training_count == 7 * 4 * 4 * 3
             made[workers] = [everything(wavs.training(epoch)) for epoch in (1, 2)] + [
                 everything(wavs.validation(256)), everything(wavs.validation(100))]
-            assert [len(labels) for _, labels in wavs.validation(100)] == [100, 100, 100, 100, 100, 76]
-            assert [len(labels) for _, labels in wavs.validation(64)] == [64] * 9
+            assert [len(labels) for _, labels in wavs.validation(100)] == [100] * 7 + [20]
+            assert [len(labels) for _, labels in wavs.validation(64)] == [64] * 11 + [16]
     for one, three in zip(made[1], made[3]):
         assert np.array_equal(one[0], three[0])
         assert np.array_equal(one[1], three[1])
@@ -91,6 +91,23 @@ def test_each_place_is_heard_from_some_of_many_azimuths(audio, monkeypatch):
     assert len(set(counts)) > 1           # not the same ones for all places
     ild = np.median(samples[:, 80:200, :, 1].astype(np.float32), axis=(1, 2))
     assert np.corrcoef(ild, labels)[0, 1] > 0.9
+
+
+def test_every_third_validation_lot_is_of_the_heads_as_measured(audio, monkeypatch):
+    params = replace(PARAMS, head_colour_db=6.0, rt60_s=(0.5, 0.5), snr_range_db=(60, 60), noise_field=("diotic",))
+    heads = [hrir.load("mit_kemar", 16_000, mixing.directions_deg(params))]
+    monkeypatch.setattr(fresh, "_worker", {})
+    monkeypatch.setattr(fresh.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(fresh, "_end_with", lambda parent: None)
+    fresh._begin_worker(audio[:1] * 2, None, audio[1], heads, params, 4)
+    ild = {}
+    for side in (fresh.TRAINING, fresh.VALIDATION):
+        for number in (0, 2):
+            samples, labels = fresh._make_lot(side, 0, number)
+            ild[side, number] = np.median(samples[labels == 45][:, 20:200, :, 1].astype(np.float32), axis=2)
+    varies = {key: each.std(axis=0).mean() for key, each in ild.items()}  # from place to place
+    as_measured = varies.pop((fresh.VALIDATION, 2))
+    assert as_measured < 0.5 * min(varies.values())
 
 
 def test_another_seed_makes_another_epoch(audio, monkeypatch):

@@ -16,7 +16,8 @@ def test_soft_labels_are_distributions_around_their_azimuth():
     grid = np.array(PARAMS.azimuth_deg)
     assert np.abs(grid[labels.argmax(axis=1)] - FINE).max() <= 2.5
     spread = np.sqrt((labels[720] * grid ** 2).sum())
-    assert spread == pytest.approx(np.sqrt(4 ** 2 + 5 ** 2 / 12), abs=0.1)  # the Gaussian and the width of a class
+    expected = np.sqrt(PARAMS.label_spread_deg ** 2 + 5 ** 2 / 12)  # the Gaussian and the width of a class
+    assert spread == pytest.approx(expected, abs=0.1)
 
 
 def test_reading_out_a_soft_label_gives_its_azimuth_and_no_spread():
