@@ -28,8 +28,8 @@ AZIMUTHS = 24           # at most, of a place: more places teach more than all a
 LOTS_MIXED = 32         # in every batch: with few places in it the network learns those, not all
 LOTS_PER_EPOCH = 96     # between validations and checkpoints: 36,864 samples
 VALIDATION_LOTS = 15
-AS_MEASURED = 3         # every third of them has the heads as measured, in the free field, where most are tested: spreads
-                        # measured on other heads and rooms alone would be too wide there
+AS_MEASURED = 3         # every third of them has the heads as measured, in the free field, where most are tested:
+                        # spreads measured on other heads and rooms alone would be too wide there
 TRAINING, VALIDATION = 0, 1
 
 
