@@ -55,8 +55,9 @@ class Tracker:
 
         Parameters
         ----------
-        answer : callable, samples (n, bin, frame, 2) float16 -> azimuths, spreads (and more), each (n,) in degrees
-        params : Params, for the features, frames, silence_dbfs and most_spread_deg
+        answer : callable, samples (n, bin, frame, 2) float16 -> model.Answer: azimuths and how far 68 and 95 % of their
+            errors reach, each (n,) in degrees
+        params : Params, for the features, frames, silence_dbfs and most_within_95_deg
         hop_frames : int, frames of 20 ms from row to row
 
         """
@@ -122,10 +123,10 @@ class Tracker:
         if not len(starts):
             return NO_ROWS
         samples = np.stack([self._cues[:, at:at + frames] for at in starts - self._first])
-        azimuth_deg, spread_deg, *_ = self._answer(samples)
+        azimuth_deg, spread_deg, within_95_deg = self._answer(samples)
         power = np.array([self._power[at:at + frames].mean() for at in starts - self._first])
         level_db = 10 * np.log10(np.maximum(power, 1e-20))
-        is_source = (level_db > p.silence_dbfs) & ~(spread_deg > p.most_spread_deg)  # squared error knows no spread
+        is_source = (level_db > p.silence_dbfs) & ~(within_95_deg > p.most_within_95_deg)  # NaN for squared error
         time_s = (starts * p.stft_hop_samples + p.sample_length / 2) / p.sample_rate_hz
         azimuth_deg, spread_deg = (np.where(is_source, each, np.nan) for each in (azimuth_deg, spread_deg))
         return Track(time_s, azimuth_deg, spread_deg, level_db)

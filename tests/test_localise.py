@@ -130,7 +130,7 @@ class Fake:
     def __call__(self, samples):
         """Answer as Network.answer does."""
         self.seen.append(samples.copy())
-        return np.full(len(samples), 10.0), np.full(len(samples), 1.0)
+        return np.full(len(samples), 10.0), np.full(len(samples), 1.0), np.full(len(samples), 5.0)
 
 
 def tracker(hop_frames=5):
@@ -183,7 +183,7 @@ def test_any_blocks_give_the_same_rows(hop_frames, block):
 
 
 def test_memory_does_not_grow_with_the_recording():
-    long = tracking.Tracker(lambda samples: (np.zeros(len(samples)), np.zeros(len(samples))), PARAMS, 50)
+    long = tracking.Tracker(lambda samples: np.zeros((3, len(samples))), PARAMS, 50)
     block = np.random.default_rng(2).normal(0, 0.1, (10 * RATE, 2)).astype(np.float32)
     for _ in range(30):
         long.push(block)

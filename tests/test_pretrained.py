@@ -74,10 +74,11 @@ def test_it_knows_where_unseen_talkers_are(network, demo, changes, least_percent
 
 def test_it_is_less_sure_where_it_errs(network, demo):
     samples, azimuth_deg = mixed(demo, snr_db=(-10,))
-    answer, spread, _ = network.answer(samples)
+    answer, spread, within_95 = network.answer(samples)
     wrong = np.abs(answer - azimuth_deg) > 10
     assert 3 < wrong.sum() < 0.7 * len(wrong)
-    assert np.median(spread[wrong]) > 2 * np.median(spread[~wrong])
+    assert np.median(spread[wrong]) > np.median(spread[~wrong])
+    assert np.median(within_95[wrong]) > 2 * np.median(within_95[~wrong])
 
 
 def test_testing_takes_it(shards, tmp_path):
