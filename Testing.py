@@ -78,6 +78,7 @@ def main(argv=None):
         "training": {name: network.params.training | {"frames": network.params.frames, "scenes": network.scenes}
                      for name, network in networks.items()}})
     pictures = draw(results, predicted, stated, true_deg, params, out)
+    results = for_people(results, groups)
     write_report(results, predicted, stated, shards, pictures, args, params, out)
     print_tables(results)  # last, so that a reader who has seen enough (| head) loses nothing
     print(f"\nWritten: {out / 'report.html'}, {out / 'results.json'}, {out / 'predictions.csv'}, and the pictures")
@@ -85,19 +86,28 @@ def main(argv=None):
         print(f"  {picture}")
 
 
+def for_people(results, groups):
+    """Results with words for the groups of recordings to which no noise was added: SNR "inf", noise ""."""
+    words = {"inf": "no noise", "": "none"}
+    return {name: figures | {by: {words.get(group, group): of_group for group, of_group in figures[by].items()}
+                             for by in groups} for name, figures in results.items()}
+
+
 def draw(results, predicted, stated, true_deg, params, out):
     """Draw what the results show, of the first model where a picture holds one, and return the pictures' paths."""
     first = next(iter(predicted))
-    paths = [out / f"{name}.png" for name in ("predicted_vs_true", "error_by_azimuth", "accuracy_by_snr")]
+    paths = [out / f"{name}.png" for name in ("predicted_vs_true", "error_by_azimuth")]
     plots.density(predicted[first], true_deg, params.tolerance_deg, f"{first.capitalize()} epoch", paths[0])
     plots.error_by_azimuth(results, paths[1])
-    plots.accuracy_by_snr(results, paths[2])
+    if set(results[first]["by_snr_db"]) != {"inf"}:  # recordings may have no noise but their own
+        paths.append(out / "accuracy_by_snr.png")
+        plots.accuracy_by_snr(results, paths[-1])
     if stated:
         sure = next(iter(stated))
         paths += [out / "calibration.png", out / "accuracy_by_kept.png"]
-        plots.calibration(np.abs(predicted[sure] - true_deg), stated[sure][0], f"{sure.capitalize()} epoch", paths[3])
+        plots.calibration(np.abs(predicted[sure] - true_deg), stated[sure][0], f"{sure.capitalize()} epoch", paths[-2])
         plots.accuracy_by_kept({name: metrics.kept_curve(predicted[name], true_deg, spread_deg, params.tolerance_deg)
-                                for name, (spread_deg, _) in stated.items()}, params.tolerance_deg, paths[4])
+                                for name, (spread_deg, _) in stated.items()}, params.tolerance_deg, paths[-1])
     return paths
 
 

@@ -1,6 +1,7 @@
 """Labelled recordings become shards like any other, with every problem of the labels named at once."""
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -91,7 +92,11 @@ def test_training_and_testing_take_them_and_mix_them_with_simulation(folder, sha
     tuned = run_script("TrainingCNN.py", "--data", data, "--from", models / "last.keras", "--learning-rate", 1e-5,
                        "--epochs", 1, "--out", tmp_path / "tuned")
     assert "epoch   1/1" in tuned.stdout
-    run_script("Testing.py", "--data", data, "--models", tmp_path / "tuned", "--out", tmp_path / "results")
+    tested = run_script("Testing.py", "--data", data, "--models", tmp_path / "tuned", "--out", tmp_path / "results")
+    assert re.search(r"SNR \(dB\) .*\n +no noise +\d", tested.stdout)
+    assert re.search(r"\nnoise .*\n +none +\d", tested.stdout)
+    assert "no noise" in (tmp_path / "results" / "report.html").read_text(encoding="utf-8")
+    assert not (tmp_path / "results" / "accuracy_by_snr.png").exists()
     figures = json.loads((tmp_path / "results" / "results.json").read_text())["best"]
     assert set(figures["by_hrir"]) == {"recording"}
     assert list(figures["by_snr_db"]) == ["inf"]
