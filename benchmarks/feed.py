@@ -23,16 +23,17 @@ import fresh
 import spatialise
 from params import WORLD, Params
 
-SAMPLES = 12_000  # of each measurement
+SAMPLES = fresh.LOTS_MIXED * fresh.PLACES * fresh.NOISES * fresh.AZIMUTHS  # what a WavFeed mixes at once
 
 
-def rate(step, items):
-    """Samples per second of `step` until SAMPLES are seen; the first step, which compiles, does not count."""
+def rate(step, items, first=SAMPLES):
+    """Samples per second of `step` until SAMPLES are seen, after `first` ones while all fills and compiles."""
     items = iter(items)
-    step(*next(items))
-    begin, seen, result = time.perf_counter(), 0, None
+    begin, seen, result = time.perf_counter(), -first, None
     while seen < SAMPLES:
         samples, azimuth_deg = next(items)
+        if seen < 0 <= seen + len(samples):
+            begin = time.perf_counter()
         result = step(samples, azimuth_deg)
         seen += len(samples)
     if result is not None:
@@ -55,7 +56,7 @@ def measure(name, feed, network):
         return network.train(samples, azimuth_deg, params.learning_rate)
 
     alone = rate(lambda *_: None, endless(feed))
-    memory = rate(train, itertools.repeat(in_memory))
+    memory = rate(train, itertools.repeat(in_memory), first=1000)
     together = rate(train, endless(feed))
     print(f"{name:<14} feed alone {alone:6.0f} samples/s   network alone {memory:5.0f}   together {together:5.0f}   "
           f"of the network's {together / memory:.2f}   of both busy {together * (1 / alone + 1 / memory):.2f}",
