@@ -183,7 +183,7 @@ class Bands(keras.layers.Layer):
     def _fits(self, vectors, count):
         """Mean over a band and over time of -ln(1 - u . u_a): (n, bin, frame, 3) -> (n, 2, band x direction)."""
         together = math.gcd(self.bins, BINS_A_LOGARITHM)
-        vectors = tf.reshape(tf.transpose(tf.stop_gradient(vectors), (1, 0, 2, 3)),
+        vectors = tf.reshape(tf.transpose(vectors, (1, 0, 2, 3)),
                              (self.bands * self.bins // together, together, -1, 3))
         templates = tf.reshape(self.templates, (-1, together, 3, self.directions))
 
