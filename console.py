@@ -6,6 +6,7 @@ whose text is one sentence that names the file or flag and the remedy; it is pri
 import argparse
 import errno
 import os
+import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,8 +45,17 @@ def progress(iterable=None, **options):
 def run(main):
     """Call `main()` and return the exit status: 0, 2 for bad input, 130 for Ctrl-C.
 
-    Other exceptions are faults of the program and keep their traceback.
+    Other exceptions are faults of the program and keep their traceback, unless they follow Ctrl-C: code of others that
+    it interrupts may turn it into an error of their own.
     """
+    pressed = []
+
+    def on_ctrl_c(*received):
+        pressed.append(True)
+        signal.default_int_handler(*received)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where the parent process had it ignored
+        signal.signal(signal.SIGINT, on_ctrl_c)
     for stream in (sys.stdout, sys.stderr):  # a file name with an emoji must not fail on a narrow terminal encoding
         stream.reconfigure(errors="replace")
     name = Path(sys.argv[0]).name
@@ -54,12 +64,14 @@ def run(main):
     except BadInput as problem:
         notice(f"{name}: {problem}")
         return EXIT_BAD_INPUT
-    except KeyboardInterrupt:
-        notice(f"{name}: interrupted; what was finished is kept and nothing is half written.")
-        return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of `Testing.py | head` has gone; Python would complain again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BAD_INPUT
+    except BaseException as problem:
+        if not pressed and not isinstance(problem, KeyboardInterrupt):
+            raise
+        notice(f"{name}: interrupted; what was finished is kept and nothing is half written.")
+        return EXIT_INTERRUPTED
     return 0
 
 

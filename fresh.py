@@ -14,6 +14,7 @@ import signal
 import threading
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -71,6 +72,9 @@ class WavFeed:
         self._pool = ProcessPoolExecutor(
             workers, multiprocessing.get_context("spawn"),  # a fork would copy TensorFlow's threads half alive
             _begin_worker, (sides, border, noise, heads, params, places))
+        with _deaf_to_ctrl_c():  # which workers are from birth, then: they cannot say so before they have begun
+            for _ in range(workers):
+                self._pool.submit(os.getpid)
 
     def __enter__(self):
         return self
@@ -138,13 +142,22 @@ def _sides(speech, params):
     return [speech, speech], border
 
 
+@contextmanager
+def _deaf_to_ctrl_c():
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, heard)
+
+
 # ------------------------------------------------------------------------------------------------------- in the workers
 
 _worker = {}  # what a worker process holds: set once by _begin_worker
 
 
 def _begin_worker(sides, border, noise, heads, params, places):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer; Windows inherits nothing
     # A killed parent cannot end its workers, and they would wait for ever.
     threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
     as_measured = replace(params, head_share=0.0, room_share=0.0)
