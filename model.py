@@ -63,6 +63,8 @@ WINDOW_FRAMES = 50              # what the original takes; it makes other durati
 WINDOW_HOP_FRAMES = 25
 NEPER_PER_DB = np.float32(np.log(10) / 20)
 LEAST_MISFIT = np.float32(1e-3)  # as in baseline.py
+LEAST_SIZE = np.float32(1e-4)
+VOTE_SHARPNESS = (1.5, 3, 6)    # of softmaxes over fits divided by their standard deviation: broad to nearly one-hot
 BINS_A_LOGARITHM = 8            # whose misfits are multiplied before it is taken: 2e-3 ** 8 is far from underflow
 PARAMS_ENTRY, STATE_ENTRY = "binsl.json", "binsl_training.npz"  # our own entries in a .keras archive
 
@@ -96,7 +98,7 @@ def _bands(params):
     """Bands, each by itself, averaged over time; then all together. Every 2 is a pair: as it is, and mirrored."""
     layer = keras.layers
     return [                                                        # (321, frames, 2) ->
-        Bands(bins=16, context_frames=3, units=(32, 64), directions=len(params.class_deg)),  # (2, 2020): 20 x (64 + 37)
+        Bands(bins=16, context_frames=3, units=(32, 64), directions=len(params.class_deg)),   # (2, 2909)
         layer.BatchNormalization(),
         MirrorDense(512), layer.BatchNormalization(), layer.ReLU(),           # (2, 512)
         MirrorDense(256), layer.BatchNormalization(), layer.ReLU(),           # (2, 256)
@@ -118,6 +120,11 @@ def _mirror_sum(even, odd):
     return even + odd, even - odd
 
 
+def _size(values, axis):
+    """Root mean square over `axis`, which stays; not quite zero where all are alike."""
+    return tf.sqrt(tf.reduce_mean(values * values, axis=axis, keepdims=True)) + LEAST_SIZE
+
+
 @keras.saving.register_keras_serializable("binsl")
 class Bands(keras.layers.Layer):
     """What each band of neighbouring bins says, averaged over time: cues (n, bin, frame, 2) -> (n, 2, value).
@@ -127,8 +134,10 @@ class Bands(keras.layers.Layer):
     `context_frames` frames at once through `units[0]` filters, then two such steps in time through `units[1]`. The 0 Hz
     bin, which has no phase, is left out.
 
-    Beside these units stand, for each band, the log-likelihoods of baseline.py under a head's `templates`: how well the
-    cues fit each of `directions`. They are not trained, which keeps them cheap.
+    Beside these units stand, for each band and for all together, the log-likelihoods of baseline.py under a head's
+    `templates`: how well the cues fit each of `directions`, as they are and as multiples of how much they differ. In
+    noise they differ by a hundredth of what they do without, and a layer that sees both would round that away. They are
+    not trained, which keeps them cheap.
     """
 
     def __init__(self, bins, context_frames, units, directions, **options):
@@ -167,7 +176,7 @@ class Bands(keras.layers.Layer):
         ipd, level = cues[..., 0], tf.tanh(cues[..., 1] * NEPER_PER_DB)
         across = tf.sqrt(tf.maximum(1 - level * level, 0))                        # 1 / cosh g
         vectors = tf.stack((level, tf.cos(ipd) * across, tf.sin(ipd) * across), axis=-1)
-        fits = self._fits(vectors, count)
+        compared = self._compared(self._fits(vectors, count))
         vectors = tf.transpose(tf.reshape(vectors, (count, bands, self.bins, frames, 3)), (1, 0, 3, 4, 2))
         vectors = tf.concat((vectors, vectors[:, :, frames - frames % 2:]), axis=2)  # steps of two: an odd last again
         even = self._with_context(vectors[..., 1, :])                             # (band, n x frame, context x bin)
@@ -178,10 +187,10 @@ class Bands(keras.layers.Layer):
                            (seen - mirrored) @ self.second_odd)
         seen, mirrored = map(tf.nn.relu, pair)                                    # (band, n x step, unit)
         said = tf.stack([self._averaged(each, count) for each in (seen, mirrored)], axis=1)
-        return tf.concat((said, fits), axis=-1)
+        return tf.concat((said, compared), axis=-1)
 
     def _fits(self, vectors, count):
-        """Mean over a band and over time of -ln(1 - u . u_a): (n, bin, frame, 3) -> (n, 2, band x direction)."""
+        """Mean over a band and over time of -ln(1 - u . u_a): (n, bin, frame, 3) -> (n, band, direction)."""
         together = math.gcd(self.bins, BINS_A_LOGARITHM)
         vectors = tf.reshape(tf.transpose(vectors, (1, 0, 2, 3)),
                              (self.bands * self.bins // together, together, -1, 3))
@@ -194,8 +203,25 @@ class Bands(keras.layers.Layer):
 
         fits = tf.map_fn(of_some_bins, (vectors, templates), fn_output_signature=tf.float32)
         fits = tf.reshape(fits, (self.bands, self.bins // together, count, self.directions))
-        fits = tf.transpose(tf.reduce_sum(fits, axis=1) / self.bins, (1, 0, 2))   # (n, band, direction)
-        return tf.reshape(tf.stack((fits, fits[..., ::-1]), axis=1), (-1, 2, self.bands * self.directions))
+        return tf.transpose(tf.reduce_sum(fits, axis=1) / self.bins, (1, 0, 2))
+
+    def _compared(self, fits):
+        """Fits in the terms that the class names: (n, band, direction) -> (n, 2, value)."""
+        among_bands = fits - tf.reduce_mean(fits, axis=2, keepdims=True)
+        among_bands /= _size(among_bands, axis=(1, 2))
+        together = tf.reduce_mean(fits, axis=1, keepdims=True)
+        together -= tf.reduce_mean(together, axis=2, keepdims=True)
+        size = _size(together, axis=2)
+        together /= size
+        votes = [tf.nn.softmax(sharpness * together) for sharpness in VOTE_SHARPNESS]
+        seen = tf.concat((fits, among_bands, together, *votes), axis=1)           # (n, row, direction)
+        rows = tf.reshape(tf.stack((seen, seen[..., ::-1]), axis=1), (-1, 2, self._rows * self.directions))
+        return tf.concat((rows, tf.tile(tf.math.log(size), (1, 2, 1))), axis=-1)
+
+    @property
+    def _rows(self):
+        """How many rows of one number a direction `_compared` makes."""
+        return 2 * self.bands + 1 + len(VOTE_SHARPNESS)
 
     def _with_context(self, values):
         """(band, n, frame, value) -> (band, n x frame, neighbouring frames x value); zeros beyond the ends."""
@@ -214,8 +240,8 @@ class Bands(keras.layers.Layer):
         return tf.reshape(tf.transpose(mean, (1, 0, 2)), (-1, self.bands * units))
 
     def compute_output_shape(self, shape):
-        """(n, bin, frame, 2) -> (n, 2, band x (unit + direction))."""
-        return shape[0], 2, (shape[1] - 1) // self.bins * (self.units[1] + self.directions)
+        """(n, bin, frame, 2) -> (n, 2, band x unit + row x direction + 1)."""
+        return shape[0], 2, self.bands * self.units[1] + self._rows * self.directions + 1
 
     def get_config(self):
         """Arguments, for Keras."""

@@ -53,14 +53,23 @@ def test_exchanging_the_ears_mirrors_the_answer_exactly():
 
 def test_the_bands_hold_the_likelihood(network):
     some = samples(6, seed=7) * np.float16(2)
-    fits = network.keras_model.layers[1](some.astype(np.float32)).numpy()[..., -20 * 37:].reshape(6, 2, 20, 37)
+    features = network.keras_model.layers[1](some.astype(np.float32)).numpy()
+    rows = features[..., 20 * 64:-1].reshape(6, 2, 44, 37)
+    fits, among_bands, together, votes = np.split(rows, (20, 40, 41), axis=2)
     head = TEMPLATES + TEMPLATES[::-1] * np.array([-1, 1, -1])
     head /= np.linalg.norm(head, axis=-1, keepdims=True)
     misfit = (1 - np.einsum("nftc,afc->nfta", baseline.unit_vectors(some), head)) / 2
     expected = -np.log(2 * np.maximum(misfit, baseline.LEAST_MISFIT))[:, 1:]
     expected = expected.reshape(6, 20, 16, 50, 37).mean(axis=(2, 3))
     np.testing.assert_allclose(fits[:, 0], expected, atol=2e-3)
-    np.testing.assert_allclose(fits[:, 1], fits[:, 0, :, ::-1])
+    centred = expected - expected.mean(axis=2, keepdims=True)
+    np.testing.assert_allclose(among_bands[:, 0], centred / centred.std(axis=(1, 2), keepdims=True), atol=0.02)
+    total = centred.mean(axis=1)
+    np.testing.assert_allclose(together[:, 0, 0], total / total.std(axis=1, keepdims=True), atol=0.02)
+    np.testing.assert_allclose(features[:, 0, -1], np.log(total.std(axis=1)), atol=0.02)
+    assert np.all(votes[:, 0].argmax(axis=-1) == expected.mean(axis=1).argmax(axis=-1)[:, np.newaxis])
+    np.testing.assert_allclose(votes.sum(axis=-1), 1, rtol=1e-5)
+    np.testing.assert_allclose(rows[:, 1], rows[:, 0, :, ::-1], atol=1e-5)
 
 
 def test_templates_are_kept_with_the_weights(network, tmp_path):
