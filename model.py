@@ -345,7 +345,7 @@ class Network:
         scores = outputs[-2 if params.loss == "distribution" else -1]
         self._scores = keras.Model(inputs, scores)
         self._first, self._others = self.keras_model.layers[1], keras.Model(outputs[1], scores)
-        if templates is not None and params.model == "bands":
+        if templates is not None:
             self._first.take_templates(templates)
         self._optimizer = keras.optimizers.Adam(params.learning_rate)
         self._optimizer.build(self.keras_model.trainable_variables)

@@ -63,7 +63,7 @@ def fit(feed, epochs, out, resume, origin=None):
         history = network.state["history"]
         _write_history(history, out)
     else:
-        templates = baseline.unit_vectors(baseline.template_cues(params))
+        templates = baseline.unit_vectors(baseline.template_cues(params)) if params.model == "bands" else None
         network, history = Network(params, feed.scenes, templates), []
         if origin:
             network.begin_with(Network.load(origin))
