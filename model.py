@@ -453,10 +453,10 @@ class Network:
             raise BadInput(f"--from names a model that differs ({differ}); give the same --model and --loss.")
         self.keras_model.set_weights(other.keras_model.get_weights())
 
-    def calibrate(self, width_deg, error_deg):
+    def calibrate(self, azimuth_deg, width_deg, error_deg):
         """Measure how far errors reach, on `reading_of` samples that were not trained on."""
         if self.params.loss == "distribution":
-            self.calibration = Calibration.fit(width_deg, error_deg)
+            self.calibration = Calibration.fit(azimuth_deg, width_deg, error_deg)
 
     def answer_of(self, outputs):
         """Return the Answer from what `outputs` gave.
@@ -465,7 +465,7 @@ class Network:
         """
         azimuth_deg, width_deg = self.reading_of(outputs)
         if self.calibration:
-            return Answer(azimuth_deg, *self.calibration.spreads(width_deg))
+            return Answer(azimuth_deg, *self.calibration.spreads(azimuth_deg, width_deg))
         spread_deg = uncalibrated_spread(width_deg, self.params)
         return Answer(azimuth_deg, spread_deg, 2 * spread_deg)
 

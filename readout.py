@@ -2,8 +2,8 @@
 
     soft_labels([12.0], Params())                              # (1, 37), a Gaussian around 12 degrees
     azimuth_deg, width_deg = read_out(distribution, Params())  # (n, 37) -> (n,), (n,)
-    calibration = Calibration.fit(width_deg, np.abs(azimuth_deg - true_deg))
-    calibration.spreads(width_deg)                             # (n,), (n,): what 68 and 95 % of the errors are within
+    calibration = Calibration.fit(azimuth_deg, width_deg, np.abs(azimuth_deg - true_deg))
+    calibration.spreads(azimuth_deg, width_deg)                # (n,), (n,): what 68 and 95 % of the errors are within
 """
 from typing import NamedTuple
 
@@ -12,6 +12,9 @@ from scipy.special import ndtr
 
 CALIBRATION_GROUPS = 24    # of widths: enough for a smooth curve
 LEAST_OF_GROUP = 40        # answers: fewer say little about 95 %
+AZIMUTH_GROUPS = 6         # of the answers' distance from the front: errors at the sides are twice those in front
+LEAST_OF_AZIMUTHS = 160    # answers, of such a group
+LEAST_REACH_DEG = 0.05     # errors are told as multiples of what they reach, which may be nothing
 
 
 def soft_labels(azimuth_deg, params):
@@ -83,37 +86,61 @@ def uncalibrated_spread(width_deg, params):
 
 
 class Calibration(NamedTuple):
-    """What share of the errors is within how many degrees, by the width of the distribution; measured, not assumed.
+    """What share of the errors is within how many degrees; measured, not assumed.
 
-    `width_deg`, ascending, and for each of them how far 68 and 95 % of the errors reach; tuples of one length.
+    `width_deg`, ascending, are widths of the distribution, and for each of them `within_68_deg` and `within_95_deg` how
+    far 68 and 95 % of the errors reach. At the sides, where the cues change little with the azimuth, errors are larger
+    at the same width: `from_front_deg`, ascending, are azimuths without their sign, and `times_68` and `times_95` what
+    the reach there is to be multiplied by.
     """
 
     width_deg: tuple
     within_68_deg: tuple
     within_95_deg: tuple
+    from_front_deg: tuple
+    times_68: tuple
+    times_95: tuple
 
     @classmethod
-    def fit(cls, width_deg, error_deg):
+    def fit(cls, azimuth_deg, width_deg, error_deg):
         """Measure on answers with known errors, of samples that were not trained on.
 
         Parameters
         ----------
-        width_deg : np.ndarray [shape=(n,)]
+        azimuth_deg, width_deg : np.ndarray [shape=(n,)], as `read_out` gives them
         error_deg : np.ndarray [shape=(n,)], absolute errors
 
         Returns
         -------
-        Calibration : in groups of neighbouring widths the quantiles of the errors, made to rise with the width
+        Calibration : in groups of neighbouring widths the quantiles of the errors, made to rise with the width; then in
+            groups of neighbouring azimuths those of the errors as multiples of that
 
         """
-        order = np.argsort(width_deg, kind="stable")
-        groups = np.array_split(order, max(1, min(CALIBRATION_GROUPS, len(order) // LEAST_OF_GROUP)))
-        columns = [np.array([np.median(width_deg[group]) for group in groups])]
-        columns += [np.maximum.accumulate([np.quantile(error_deg[group], share) for group in groups])
-                    for share in (0.68, 0.95)]
+        by_width = _groups(width_deg, CALIBRATION_GROUPS, LEAST_OF_GROUP)
+        from_front_deg = np.abs(azimuth_deg)
+        by_azimuth = _groups(from_front_deg, AZIMUTH_GROUPS, LEAST_OF_AZIMUTHS)
+        widths = _middles(width_deg, by_width)
+        reaches, times = [], []
+        for share in (0.68, 0.95):
+            reach = np.maximum.accumulate([np.quantile(error_deg[group], share) for group in by_width])
+            reaches.append(np.maximum(reach, LEAST_REACH_DEG))
+            multiples = error_deg / np.interp(width_deg, widths, reaches[-1])
+            times.append([np.quantile(multiples[group], share) for group in by_azimuth])
+        columns = [widths, *reaches, _middles(from_front_deg, by_azimuth), *times]
         return cls(*(tuple(round(float(value), 4) for value in column) for column in columns))
 
-    def spreads(self, width_deg):
-        """Degrees that 68 and 95 % of the errors are within: two (n,)."""
-        return (np.interp(width_deg, self.width_deg, self.within_68_deg),
-                np.interp(width_deg, self.width_deg, self.within_95_deg))
+    def spreads(self, azimuth_deg, width_deg):
+        """Degrees that 68 and 95 % of the errors are within, the second no less than the first: two (n,)."""
+        aside_deg = np.abs(azimuth_deg)
+        near, far = (np.interp(width_deg, self.width_deg, within) * np.interp(aside_deg, self.from_front_deg, times)
+                     for within, times in ((self.within_68_deg, self.times_68), (self.within_95_deg, self.times_95)))
+        return near, np.maximum(near, far)
+
+
+def _groups(values, most, least):
+    """Indices of neighbouring values, in at most `most` groups of about equally many and at least `least`."""
+    return np.array_split(np.argsort(values, kind="stable"), max(1, min(most, len(values) // least)))
+
+
+def _middles(values, groups):
+    return np.array([np.median(values[group]) for group in groups])

@@ -118,7 +118,7 @@ def evaluate(network, feed):
             readings.append((*network.reading_of(outputs), azimuth_deg))
             bar.update(len(samples))
     answer_deg, width_deg, azimuth_deg = map(np.concatenate, zip(*readings))
-    network.calibrate(width_deg, np.abs(answer_deg - azimuth_deg))
+    network.calibrate(answer_deg, width_deg, np.abs(answer_deg - azimuth_deg))
     correct = metrics.correct(answer_deg, azimuth_deg, feed.params.tolerance_deg)
     return loss / feed.validation_count, float(100 * correct.mean())
 

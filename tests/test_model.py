@@ -158,7 +158,7 @@ def test_a_saved_network_answers_the_same_and_opens_in_keras(network, tmp_path):
     again = model.Network.load(tmp_path / "a.keras")
     assert again.params == network.params
     assert again.calibration is None
-    network.calibrate(np.linspace(4, 40, 1000), np.linspace(0, 60, 1000))
+    network.calibrate(np.linspace(-90, 90, 1000), np.linspace(4, 40, 1000), np.linspace(0, 60, 1000))
     network.save(tmp_path / "a.keras")
     assert model.Network.load(tmp_path / "a.keras").calibration == network.calibration
     network.calibration = None

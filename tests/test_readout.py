@@ -44,11 +44,12 @@ def test_reading_out_keeps_to_the_highest_peak_and_the_spread_tells_of_the_other
 def test_calibrated_spreads_hold_the_share_of_errors_they_state():
     rng = np.random.default_rng(0)
     width_deg = rng.uniform(4, 40, 20_000)
+    azimuth_deg = rng.uniform(-90, 90, 20_000)
     error_deg = np.abs(rng.standard_t(2, 40_000).reshape(2, -1) * (width_deg - 3) / 5)  # with far outliers
-    calibration = Calibration.fit(width_deg, error_deg[0])
-    within_68_deg, within_95_deg = calibration.spreads(width_deg)
-    for narrow in (True, False):
-        some = (width_deg < 15) == narrow
+    error_deg *= 1 + np.abs(azimuth_deg) / 60
+    calibration = Calibration.fit(azimuth_deg, width_deg, error_deg[0])
+    within_68_deg, within_95_deg = calibration.spreads(azimuth_deg, width_deg)
+    for some in (width_deg < 15, width_deg >= 15, np.abs(azimuth_deg) < 20, np.abs(azimuth_deg) > 70):
         assert np.mean(error_deg[1][some] <= within_68_deg[some]) == pytest.approx(0.68, abs=0.03)
         assert np.mean(error_deg[1][some] <= within_95_deg[some]) == pytest.approx(0.95, abs=0.02)
     assert np.all(np.diff(calibration.within_68_deg) >= 0)
@@ -57,8 +58,20 @@ def test_calibrated_spreads_hold_the_share_of_errors_they_state():
 
 def test_few_errors_are_enough_to_calibrate():
     for count in (1, 5, 100):
-        calibration = Calibration.fit(np.linspace(4, 9, count), np.linspace(0, 1, count))
-        assert np.isfinite(calibration.spreads(np.array([0.0, 100.0]))).all()
+        calibration = Calibration.fit(np.linspace(-9, 60, count), np.linspace(4, 9, count), np.linspace(0, 1, count))
+        assert np.isfinite(calibration.spreads(np.array([0.0, -90.0]), np.array([0.0, 100.0]))).all()
+
+
+def test_errors_of_nothing_can_be_calibrated():
+    calibration = Calibration.fit(np.zeros(500), np.linspace(4, 9, 500), np.zeros(500))
+    assert calibration.spreads(np.zeros(1), np.array([5.0])) == (0, 0)
+
+
+def test_spreads_of_a_mirrored_answer_are_the_same():
+    rng = np.random.default_rng(0)
+    calibration = Calibration.fit(rng.uniform(-90, 90, 900), rng.uniform(3, 9, 900), rng.uniform(0, 9, 900))
+    some, width_deg = rng.uniform(-90, 90, 50), rng.uniform(3, 9, 50)
+    np.testing.assert_array_equal(calibration.spreads(some, width_deg), calibration.spreads(-some, width_deg))
 
 
 def test_reading_out_mirrors():
