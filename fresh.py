@@ -72,9 +72,9 @@ class WavFeed:
         self._pool = ProcessPoolExecutor(
             workers, multiprocessing.get_context("spawn"),  # a fork would copy TensorFlow's threads half alive
             _begin_worker, (sides, border, noise, heads, params, places))
-        with _deaf_to_ctrl_c():  # which workers are from birth, then: they cannot say so before they have begun
+        with _deaf_to_ctrl_c():  # as the workers then are from birth: Ctrl-C could end them before _begin_worker
             for _ in range(workers):
-                self._pool.submit(os.getpid)
+                self._pool.submit(os.getpid)  # starts one
 
     def __enter__(self):
         return self
@@ -187,7 +187,7 @@ def _clip(side, rng, other_than=None):
 
 def _make_lot(side, epoch, number):
     """Mix one lot: samples (n, bin, frame, 2) float16 and labels (n,) float32, shuffled."""
-    mixer = _worker["mixer_as_measured" if side == VALIDATION and number % AS_MEASURED == 1 else "mixer"]
+    mixer = _worker["mixer_as_measured" if side == VALIDATION and (number + 1) % AS_MEASURED == 0 else "mixer"]
     noise_files = _worker["noise"]
     params, azimuth_deg = mixer.params, np.asarray(mixer.params.azimuth_deg, np.float32)
     azimuths = min(AZIMUTHS, len(azimuth_deg))

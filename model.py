@@ -207,10 +207,9 @@ class Bands(keras.layers.Layer):
 
     def _compared(self, fits):
         """Fits in the terms that the class names: (n, band, direction) -> (n, 2, value)."""
-        among_bands = fits - tf.reduce_mean(fits, axis=2, keepdims=True)
-        among_bands /= _size(among_bands, axis=(1, 2))
-        together = tf.reduce_mean(fits, axis=1, keepdims=True)
-        together -= tf.reduce_mean(together, axis=2, keepdims=True)
+        centred = fits - tf.reduce_mean(fits, axis=2, keepdims=True)
+        among_bands = centred / _size(centred, axis=(1, 2))
+        together = tf.reduce_mean(centred, axis=1, keepdims=True)
         size = _size(together, axis=2)
         together /= size
         votes = [tf.nn.softmax(sharpness * together) for sharpness in VOTE_SHARPNESS]

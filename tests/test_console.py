@@ -1,6 +1,5 @@
 """How scripts end."""
 import signal
-import sys
 
 import pytest
 
@@ -8,11 +7,9 @@ import console
 
 
 @pytest.fixture
-def ctrl_c(monkeypatch):
+def ctrl_c():
     """Let this test's process hear Ctrl-C as a script's does, and give what presses it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    for stream in (sys.stdout, sys.stderr):
-        monkeypatch.setattr(type(stream), "reconfigure", lambda self, **_: None, raising=False)
     yield lambda: signal.raise_signal(signal.SIGINT)
     signal.signal(signal.SIGINT, before)
 
