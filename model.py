@@ -98,7 +98,7 @@ def _bands(params):
     """Bands, each by itself, averaged over time; then all together. Every 2 is a pair: as it is, and mirrored."""
     layer = keras.layers
     return [                                                        # (321, frames, 2) ->
-        Bands(bins=16, context_frames=3, units=(32, 64), directions=len(params.class_deg)),   # (2, 2909)
+        Bands(bins=16, context_frames=3, units=(32, 64), directions=len(params.class_deg)),   # (2, 3058)
         layer.BatchNormalization(),
         MirrorDense(512), layer.BatchNormalization(), layer.ReLU(),           # (2, 512)
         MirrorDense(256), layer.BatchNormalization(), layer.ReLU(),           # (2, 256)
@@ -125,6 +125,17 @@ def _size(values, axis):
     return tf.sqrt(tf.reduce_mean(values * values, axis=axis, keepdims=True)) + LEAST_SIZE
 
 
+def _steadiness(vectors):
+    """How still the cues of neighbouring bins hold, 1 for entirely: (group, bin, n, frame, 3) -> (group, n x frame, 1).
+
+    The fourth power of the length of the mean vector of three neighbouring frames, averaged over the bins.
+    """
+    ends = tf.concat((vectors[..., :1, :], vectors, vectors[..., -1:, :]), axis=3)
+    mean = (ends[..., :-2, :] + ends[..., 1:-1, :] + ends[..., 2:, :]) / 3
+    square = tf.reduce_sum(mean * mean, axis=-1)
+    return tf.reshape(tf.reduce_mean(square * square, axis=1), (vectors.shape[0], -1, 1))
+
+
 @keras.saving.register_keras_serializable("binsl")
 class Bands(keras.layers.Layer):
     """What each band of neighbouring bins says, averaged over time: cues (n, bin, frame, 2) -> (n, 2, value).
@@ -137,7 +148,8 @@ class Bands(keras.layers.Layer):
     Beside these units stand, for each band and for all together, the log-likelihoods of baseline.py under a head's
     `templates`: how well the cues fit each of `directions`, as they are and as multiples of how much they differ. In
     noise they differ by a hundredth of what they do without, and a layer that sees both would round that away. They are
-    not trained, which keeps them cheap.
+    not trained, which keeps them cheap. Some count moments more in which the cues hold still, as they do while one
+    source is louder than all else (selection by interaural coherence: Faller and Merimaa, JASA 116, 2004).
     """
 
     def __init__(self, bins, context_frames, units, directions, **options):
@@ -176,7 +188,7 @@ class Bands(keras.layers.Layer):
         ipd, level = cues[..., 0], tf.tanh(cues[..., 1] * NEPER_PER_DB)
         across = tf.sqrt(tf.maximum(1 - level * level, 0))                        # 1 / cosh g
         vectors = tf.stack((level, tf.cos(ipd) * across, tf.sin(ipd) * across), axis=-1)
-        compared = self._compared(self._fits(vectors, count))
+        compared = self._compared(*self._fits(vectors, count))
         vectors = tf.transpose(tf.reshape(vectors, (count, bands, self.bins, frames, 3)), (1, 0, 3, 4, 2))
         vectors = tf.concat((vectors, vectors[:, :, frames - frames % 2:]), axis=2)  # steps of two: an odd last again
         even = self._with_context(vectors[..., 1, :])                             # (band, n x frame, context x bin)
@@ -190,37 +202,46 @@ class Bands(keras.layers.Layer):
         return tf.concat((said, compared), axis=-1)
 
     def _fits(self, vectors, count):
-        """Mean over a band and over time of -ln(1 - u . u_a): (n, bin, frame, 3) -> (n, band, direction)."""
+        """Means over a band and over time of -ln(1 - u . u_a), plain and weighted by steadiness.
+
+        (n, bin, frame, 3) -> two of (n, band, direction)
+        """
         together = math.gcd(self.bins, BINS_A_LOGARITHM)
-        vectors = tf.reshape(tf.transpose(vectors, (1, 0, 2, 3)),
-                             (self.bands * self.bins // together, together, -1, 3))
+        groups = self.bands * self.bins // together
+        vectors = tf.reshape(tf.transpose(vectors, (1, 0, 2, 3)), (groups, together, count, -1, 3))
+        steadiness = _steadiness(vectors)
+        vectors = tf.reshape(vectors, (groups, together, -1, 3))
         templates = tf.reshape(self.templates, (-1, together, 3, self.directions))
 
-        def of_some_bins(both):  # a few megabytes at once, which stay in the processor's cache
-            misfit = tf.maximum(1 - both[0] @ both[1], 2 * LEAST_MISFIT)
-            total = tf.reshape(tf.math.log(tf.reduce_prod(misfit, axis=0)), (count, -1, self.directions))
-            return -tf.reduce_mean(total, axis=1)
+        def of_some_bins(these):  # a few megabytes at once, which stay in the processor's cache
+            vectors, templates, steadiness = these
+            misfit = tf.maximum(1 - vectors @ templates, 2 * LEAST_MISFIT)
+            fit = -tf.math.log(tf.reduce_prod(misfit, axis=0))                    # (n x frame, direction)
+            return tf.stack([tf.reduce_mean(tf.reshape(each, (count, -1, self.directions)), axis=1)
+                             for each in (fit, fit * steadiness)])
 
-        fits = tf.map_fn(of_some_bins, (vectors, templates), fn_output_signature=tf.float32)
-        fits = tf.reshape(fits, (self.bands, self.bins // together, count, self.directions))
-        return tf.transpose(tf.reduce_sum(fits, axis=1) / self.bins, (1, 0, 2))
+        fits = tf.map_fn(of_some_bins, (vectors, templates, steadiness), fn_output_signature=tf.float32)
+        fits = tf.reshape(fits, (self.bands, self.bins // together, 2, count, self.directions))
+        return tf.unstack(tf.transpose(tf.reduce_sum(fits, axis=1) / self.bins, (1, 2, 0, 3)))
 
-    def _compared(self, fits):
-        """Fits in the terms that the class names: (n, band, direction) -> (n, 2, value)."""
-        centred = fits - tf.reduce_mean(fits, axis=2, keepdims=True)
-        among_bands = centred / _size(centred, axis=(1, 2))
-        together = tf.reduce_mean(centred, axis=1, keepdims=True)
-        size = _size(together, axis=2)
-        together /= size
-        votes = [tf.nn.softmax(sharpness * together) for sharpness in VOTE_SHARPNESS]
-        seen = tf.concat((fits, among_bands, together, *votes), axis=1)           # (n, row, direction)
-        rows = tf.reshape(tf.stack((seen, seen[..., ::-1]), axis=1), (-1, 2, self._rows * self.directions))
-        return tf.concat((rows, tf.tile(tf.math.log(size), (1, 2, 1))), axis=-1)
+    def _compared(self, plain, steady):
+        """Fits in the terms that the class names: two of (n, band, direction) -> (n, 2, value)."""
+        rows, sizes = [plain], []
+        for fits in (plain, steady):
+            fits -= tf.reduce_mean(fits, axis=2, keepdims=True)
+            together = tf.reduce_mean(fits, axis=1, keepdims=True)
+            sizes.append(_size(together, axis=2))
+            together /= sizes[-1]
+            rows += [together, *(tf.nn.softmax(sharpness * together) for sharpness in VOTE_SHARPNESS)]
+        rows.append(fits / _size(fits, axis=(1, 2)))                              # the steady ones, among bands
+        seen = tf.concat(rows, axis=1)                                            # (n, row, direction)
+        pair = tf.reshape(tf.stack((seen, seen[..., ::-1]), axis=1), (-1, 2, self._rows * self.directions))
+        return tf.concat((pair, tf.tile(tf.math.log(tf.concat(sizes, axis=2)), (1, 2, 1))), axis=-1)
 
     @property
     def _rows(self):
         """How many rows of one number a direction `_compared` makes."""
-        return 2 * self.bands + 1 + len(VOTE_SHARPNESS)
+        return 2 * self.bands + 2 * (1 + len(VOTE_SHARPNESS))
 
     def _with_context(self, values):
         """(band, n, frame, value) -> (band, n x frame, neighbouring frames x value); zeros beyond the ends."""
@@ -239,8 +260,8 @@ class Bands(keras.layers.Layer):
         return tf.reshape(tf.transpose(mean, (1, 0, 2)), (-1, self.bands * units))
 
     def compute_output_shape(self, shape):
-        """(n, bin, frame, 2) -> (n, 2, band x unit + row x direction + 1)."""
-        return shape[0], 2, self.bands * self.units[1] + self._rows * self.directions + 1
+        """(n, bin, frame, 2) -> (n, 2, band x unit + row x direction + 2)."""
+        return shape[0], 2, self.bands * self.units[1] + self._rows * self.directions + 2
 
     def get_config(self):
         """Arguments, for Keras."""
