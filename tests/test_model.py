@@ -51,25 +51,43 @@ def test_exchanging_the_ears_mirrors_the_answer_exactly():
             assert np.ptp(as_is[0]) > 0.01
 
 
-def test_the_bands_hold_the_likelihood(network):
+def test_the_bands_hold_the_likelihood_plain_and_of_steady_moments(network):
     some = samples(6, seed=7) * np.float16(2)
     features = network.keras_model.layers[1](some.astype(np.float32)).numpy()
-    rows = features[..., 20 * 64:-1].reshape(6, 2, 44, 37)
-    fits, among_bands, together, votes = np.split(rows, (20, 40, 41), axis=2)
+    rows = features[..., 20 * 64:-2].reshape(6, 2, 48, 37)
+    vectors = baseline.unit_vectors(some)
     head = TEMPLATES + TEMPLATES[::-1] * np.array([-1, 1, -1])
     head /= np.linalg.norm(head, axis=-1, keepdims=True)
-    misfit = (1 - np.einsum("nftc,afc->nfta", baseline.unit_vectors(some), head)) / 2
-    expected = -np.log(2 * np.maximum(misfit, baseline.LEAST_MISFIT))[:, 1:]
-    expected = expected.reshape(6, 20, 16, 50, 37).mean(axis=(2, 3))
-    np.testing.assert_allclose(fits[:, 0], expected, atol=2e-3)
-    centred = expected - expected.mean(axis=2, keepdims=True)
-    np.testing.assert_allclose(among_bands[:, 0], centred / centred.std(axis=(1, 2), keepdims=True), atol=0.02)
-    total = centred.mean(axis=1)
-    np.testing.assert_allclose(together[:, 0, 0], total / total.std(axis=1, keepdims=True), atol=0.02)
-    np.testing.assert_allclose(features[:, 0, -1], np.log(total.std(axis=1)), atol=0.02)
-    assert np.all(votes[:, 0].argmax(axis=-1) == expected.mean(axis=1).argmax(axis=-1)[:, np.newaxis])
-    np.testing.assert_allclose(votes.sum(axis=-1), 1, rtol=1e-5)
+    misfit = (1 - np.einsum("nftc,afc->nfta", vectors, head)) / 2
+    likelihood = -np.log(2 * np.maximum(misfit, baseline.LEAST_MISFIT))[:, 1:]
+    around = np.pad(vectors[:, 1:], ((0, 0), (0, 0), (1, 1), (0, 0)), mode="edge")
+    steadiness = np.linalg.norm((around[:, :, :-2] + around[:, :, 1:-1] + around[:, :, 2:]) / 3, axis=-1) ** 4
+    steadiness = np.repeat(steadiness.reshape(6, 40, 8, 50).mean(axis=2), 8, axis=1)
+    plain, steady = (each.reshape(6, 20, 16, 50, 37).mean(axis=(2, 3))
+                     for each in (likelihood, likelihood * steadiness[..., np.newaxis]))
+    np.testing.assert_allclose(rows[:, 0, :20], plain, atol=2e-3)
+    for fits, first, size in ((plain, 20, -2), (steady, 24, -1)):
+        total = (fits - fits.mean(axis=2, keepdims=True)).mean(axis=1)
+        np.testing.assert_allclose(rows[:, 0, first], total / total.std(axis=1, keepdims=True), atol=0.02)
+        np.testing.assert_allclose(features[:, 0, size], np.log(total.std(axis=1)), atol=0.02)
+        votes = rows[:, 0, first + 1:first + 4]
+        assert np.all(votes.argmax(axis=-1) == total.argmax(axis=-1)[:, np.newaxis])
+        np.testing.assert_allclose(votes.sum(axis=-1), 1, rtol=1e-5)
+    centred = steady - steady.mean(axis=2, keepdims=True)
+    np.testing.assert_allclose(rows[:, 0, 28:], centred / centred.std(axis=(1, 2), keepdims=True), atol=0.02)
     np.testing.assert_allclose(rows[:, 1], rows[:, 0, :, ::-1], atol=1e-5)
+
+
+def test_a_source_that_holds_still_is_steadier_than_noise():
+    rng = np.random.default_rng(8)
+    still = np.broadcast_to(TEMPLATES[30, 1:9], (50, 8, 3)).transpose(1, 0, 2)
+    noise = rng.normal(size=(8, 50, 3))
+    noise /= np.linalg.norm(noise, axis=-1, keepdims=True)
+    groups = np.stack((still, noise)).astype(np.float32)[:, :, np.newaxis]
+    steadiness = model._steadiness(groups).numpy()
+    assert steadiness.shape == (2, 50, 1)
+    np.testing.assert_allclose(steadiness[0], 1, rtol=1e-5)
+    assert steadiness[1].mean() < 0.3
 
 
 def test_templates_are_kept_with_the_weights(network, tmp_path):
@@ -83,7 +101,7 @@ def test_the_order_of_distant_frames_hardly_matters_to_the_bands(network):
     some = samples(4, seed=2) * np.float16(2)
     halves = np.concatenate((some[:, :, 26:], some[:, :, :26]), axis=2)  # two steps see another neighbour, 23 do not
     here, there, elsewhere = (network.outputs(each) for each in (some, halves, samples(4, seed=3)))
-    assert 0 < np.abs(there - here).mean() < 0.2 * np.abs(elsewhere - here).mean()
+    assert 0 < np.abs(there - here).mean() < 0.3 * np.abs(elsewhere - here).mean()
 
 
 def test_an_empty_bin_and_a_lone_frame_are_finite(network):
