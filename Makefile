@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PY = $(VENV)/bin/python
 # Many excerpts at one SNR: fresh words and noise teach more than another level of the same.
-EXCERPTS ?= 32
+EXCERPTS ?= 24
 EXCERPTS_TEST ?= 4
 EPOCHS ?= 2
 SNR_TRAIN ?= -5

@@ -3,8 +3,8 @@
     python tools/make_demo_audio.py
 
 Speech: eSpeak NG from the PyPI wheel espeakng-loader, 20 talkers for training and 5 for testing who share no voice
-variant and no sentence. Noise: white, pink and speech-shaped for training; a babble of six more talkers and a noise
-that fluctuates for testing.
+variant and no sentence. Noise: white, pink, speech-shaped and clatter for training; a babble of six more talkers and a
+noise that fluctuates for testing.
 
 All comes from a seed: the same bytes with the same versions. A folder with other audio in it is
 left alone. Scores for publication need real speech: see the README.
@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 import soundfile as sf
+from scipy.signal import fftconvolve
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -179,6 +180,15 @@ def fluctuation(rng, length, sample_rate_hz, rate_hz=3.0, range_db=20.0):
     return 10 ** (np.interp(np.arange(length) / sample_rate_hz * 2 * rate_hz, np.arange(len(knots)), knots) / 20)
 
 
+def clatter(rng, length, sample_rate_hz, rate_hz=6.0, decay_s=0.05):
+    """Bursts of white noise (length,), `rate_hz` of them a second at random, that fall by 8.7 dB in `decay_s`."""
+    strikes = np.zeros(length)
+    at = rng.integers(length, size=int(length / sample_rate_hz * rate_hz))
+    strikes[at] = 10 ** (rng.uniform(-10, 10, len(at)) / 20)
+    fading = np.exp(-np.arange(int(8 * decay_s * sample_rate_hz)) / (decay_s * sample_rate_hz))
+    return rng.standard_normal(length) * (fftconvolve(strikes, fading)[:length] + 0.01)
+
+
 def talker_files(talkers, voices):
     """Name and samples of each talker's file."""
     for number, (talker, voice) in enumerate(zip(talkers, voices), 1):
@@ -203,11 +213,12 @@ def make(seed):
         "babble": babble,
         "fluctuating": shaped_noise(rng, length, lambda f: 1 / np.sqrt(np.maximum(f, 20 / rate)))
         * fluctuation(rng, length, rate),
+        "clatter": clatter(rng, length, rate),
     }
     noise_files = {name: (f"demo_{name}.wav", at_level(noise, NOISE_RMS)) for name, noise in noises.items()}
     return {
         "SpeechTRAIN": dict(talker_files(TRAINING, training)),
-        "NoiseTRAIN": dict(noise_files[name] for name in ("white", "pink", "speech_shaped")),
+        "NoiseTRAIN": dict(noise_files[name] for name in ("white", "pink", "speech_shaped", "clatter")),
         "SpeechTEST": dict(talker_files(TESTING, testing)),
         "NoiseTEST": dict(noise_files[name] for name in ("babble", "fluctuating")),
     }, rate
