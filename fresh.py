@@ -28,8 +28,8 @@ AZIMUTHS = 24           # at most, of a place: more places teach more than all a
                         # 25 MB
 LOTS_MIXED = 32         # in every batch: with few places in it the network learns those, not all
 LOTS_PER_EPOCH = 96     # between validations and checkpoints: 36,864 samples
-VALIDATION_LOTS = 16
-AS_MEASURED = 2         # every other of them has the heads as measured, in the free field, where most are tested:
+VALIDATION_LOTS = 32
+VARIED_ONE_IN = 4       # the others have the heads as measured, in the free field, where most are tested:
                         # spreads measured on other heads and rooms alone would be too wide there
 TRAINING, VALIDATION = 0, 1
 
@@ -187,7 +187,7 @@ def _clip(side, rng, other_than=None):
 
 def _make_lot(side, epoch, number):
     """Mix one lot: samples (n, bin, frame, 2) float16 and labels (n,) float32, shuffled."""
-    mixer = _worker["mixer_as_measured" if side == VALIDATION and (number + 1) % AS_MEASURED == 0 else "mixer"]
+    mixer = _worker["mixer_as_measured" if side == VALIDATION and number % VARIED_ONE_IN else "mixer"]
     noise_files = _worker["noise"]
     params, azimuth_deg = mixer.params, np.asarray(mixer.params.azimuth_deg, np.float32)
     azimuths = min(AZIMUTHS, len(azimuth_deg))

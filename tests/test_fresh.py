@@ -93,7 +93,7 @@ def test_each_place_is_heard_from_some_of_many_azimuths(audio, monkeypatch):
     assert np.corrcoef(ild, labels)[0, 1] > 0.9
 
 
-def test_every_other_validation_lot_is_of_the_heads_as_measured(audio, monkeypatch):
+def test_three_of_four_validation_lots_are_of_the_heads_as_measured(audio, monkeypatch):
     params = replace(PARAMS, head_colour_db=6.0, rt60_s=(0.5, 0.5), snr_range_db=(60, 60), noise_field=("diotic",))
     heads = [hrir.load("mit_kemar", 16_000, mixing.directions_deg(params))]
     monkeypatch.setattr(fresh, "_worker", {})
@@ -102,12 +102,12 @@ def test_every_other_validation_lot_is_of_the_heads_as_measured(audio, monkeypat
     fresh._begin_worker(audio[:1] * 2, None, audio[1], heads, params, 4)
     ild = {}
     for side in (fresh.TRAINING, fresh.VALIDATION):
-        for number in (0, 1):
+        for number in range(4):
             samples, labels = fresh._make_lot(side, 0, number)
             ild[side, number] = np.median(samples[labels == 45][:, 20:200, :, 1].astype(np.float32), axis=2)
     varies = {key: each.std(axis=0).mean() for key, each in ild.items()}  # from place to place
-    as_measured = varies.pop((fresh.VALIDATION, 1))
-    assert as_measured < 0.5 * min(varies.values())
+    as_measured = [varies.pop((fresh.VALIDATION, number)) for number in (1, 2, 3)]
+    assert max(as_measured) < 0.5 * min(varies.values())
 
 
 def test_another_seed_makes_another_epoch(audio, monkeypatch):
