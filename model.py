@@ -126,14 +126,14 @@ def _size(values, axis):
 
 
 def _steadiness(vectors):
-    """How still the cues of neighbouring bins hold, 1 for entirely: (group, bin, n, frame, 3) -> (group, n x frame, 1).
+    """How still the cues of neighbouring bins hold, 1 for entirely: (bin, n, frame, 3) -> (n, frame, 1).
 
     The fourth power of the length of the mean vector of three neighbouring frames, averaged over the bins.
     """
-    ends = tf.concat((vectors[..., :1, :], vectors, vectors[..., -1:, :]), axis=3)
+    ends = tf.concat((vectors[..., :1, :], vectors, vectors[..., -1:, :]), axis=2)
     mean = (ends[..., :-2, :] + ends[..., 1:-1, :] + ends[..., 2:, :]) / 3
     square = tf.reduce_sum(mean * mean, axis=-1)
-    return tf.reshape(tf.reduce_mean(square * square, axis=1), (vectors.shape[0], -1, 1))
+    return tf.reduce_mean(square * square, axis=0)[..., tf.newaxis]
 
 
 @keras.saving.register_keras_serializable("binsl")
@@ -209,18 +209,16 @@ class Bands(keras.layers.Layer):
         together = math.gcd(self.bins, BINS_A_LOGARITHM)
         groups = self.bands * self.bins // together
         vectors = tf.reshape(tf.transpose(vectors, (1, 0, 2, 3)), (groups, together, count, -1, 3))
-        steadiness = _steadiness(vectors)
-        vectors = tf.reshape(vectors, (groups, together, -1, 3))
         templates = tf.reshape(self.templates, (-1, together, 3, self.directions))
 
         def of_some_bins(these):  # a few megabytes at once, which stay in the processor's cache
-            vectors, templates, steadiness = these
-            misfit = tf.maximum(1 - vectors @ templates, 2 * LEAST_MISFIT)
+            vectors, templates = these
+            misfit = tf.maximum(1 - tf.reshape(vectors, (together, -1, 3)) @ templates, 2 * LEAST_MISFIT)
             fit = -tf.math.log(tf.reduce_prod(misfit, axis=0))                    # (n x frame, direction)
-            return tf.stack([tf.reduce_mean(tf.reshape(each, (count, -1, self.directions)), axis=1)
-                             for each in (fit, fit * steadiness)])
+            fit = tf.reshape(fit, (count, -1, self.directions))
+            return tf.stack([tf.reduce_mean(each, axis=1) for each in (fit, fit * _steadiness(vectors))])
 
-        fits = tf.map_fn(of_some_bins, (vectors, templates, steadiness), fn_output_signature=tf.float32)
+        fits = tf.map_fn(of_some_bins, (vectors, templates), fn_output_signature=tf.float32)
         fits = tf.reshape(fits, (self.bands, self.bins // together, 2, count, self.directions))
         return tf.unstack(tf.transpose(tf.reduce_sum(fits, axis=1) / self.bins, (1, 2, 0, 3)))
 

@@ -40,8 +40,8 @@ def test_any_number_of_workers_makes_the_same_and_no_mixture_comes_twice(audio):
             assert wavs.training_count == 7 * 4 * 4 * 3
             made[workers] = [everything(wavs.training(epoch)) for epoch in (1, 2)] + [
                 everything(wavs.validation(256)), everything(wavs.validation(100))]
-            assert [len(labels) for _, labels in wavs.validation(100)] == [100] * 7 + [68]
-            assert [len(labels) for _, labels in wavs.validation(64)] == [64] * 12
+            assert [len(labels) for _, labels in wavs.validation(100)] == [100] * 15 + [36]
+            assert [len(labels) for _, labels in wavs.validation(64)] == [64] * 24
     for one, three in zip(made[1], made[3]):
         assert np.array_equal(one[0], three[0])
         assert np.array_equal(one[1], three[1])

@@ -83,8 +83,7 @@ def test_a_source_that_holds_still_is_steadier_than_noise():
     still = np.broadcast_to(TEMPLATES[30, 1:9], (50, 8, 3)).transpose(1, 0, 2)
     noise = rng.normal(size=(8, 50, 3))
     noise /= np.linalg.norm(noise, axis=-1, keepdims=True)
-    groups = np.stack((still, noise)).astype(np.float32)[:, :, np.newaxis]
-    steadiness = model._steadiness(groups).numpy()
+    steadiness = model._steadiness(np.stack((still, noise), axis=1).astype(np.float32)).numpy()
     assert steadiness.shape == (2, 50, 1)
     np.testing.assert_allclose(steadiness[0], 1, rtol=1e-5)
     assert steadiness[1].mean() < 0.3
