@@ -57,7 +57,7 @@ with _hushed():
 
     tf.zeros(1).numpy()  # the first operation looks for devices, and says so
 
-PREDICT_FRAMES = 3200           # at once, of all samples together: 64 of 50 frames
+PREDICT_FRAMES = 1600           # at once, of all samples together: 32 of 50 frames
 GLIMPSE_FRAMES = 10             # training of the bands also looks at this much of every sample
 WINDOW_FRAMES = 50              # what the original takes; it makes other durations of it, see Network
 WINDOW_HOP_FRAMES = 25
