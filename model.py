@@ -209,13 +209,12 @@ class Bands(keras.layers.Layer):
         together = math.gcd(self.bins, BINS_A_LOGARITHM)
         groups = self.bands * self.bins // together
         vectors = tf.reshape(tf.transpose(vectors, (1, 0, 2, 3)), (groups, together, count, -1, 3))
-        templates = tf.reshape(self.templates, (-1, together, 3, self.directions))
+        templates = tf.reshape(self.templates, (groups, together, 3, self.directions))
 
         def of_some_bins(these):  # a few megabytes at once, which stay in the processor's cache
             vectors, templates = these
             misfit = tf.maximum(1 - tf.reshape(vectors, (together, -1, 3)) @ templates, 2 * LEAST_MISFIT)
-            fit = -tf.math.log(tf.reduce_prod(misfit, axis=0))                    # (n x frame, direction)
-            fit = tf.reshape(fit, (count, -1, self.directions))
+            fit = tf.reshape(-tf.math.log(tf.reduce_prod(misfit, axis=0)), (count, -1, self.directions))
             return tf.stack([tf.reduce_mean(each, axis=1) for each in (fit, fit * _steadiness(vectors))])
 
         fits = tf.map_fn(of_some_bins, (vectors, templates), fn_output_signature=tf.float32)

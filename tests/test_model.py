@@ -100,7 +100,7 @@ def test_the_order_of_distant_frames_hardly_matters_to_the_bands(network):
     some = samples(4, seed=2) * np.float16(2)
     halves = np.concatenate((some[:, :, 26:], some[:, :, :26]), axis=2)  # two steps see another neighbour, 23 do not
     here, there, elsewhere = (network.outputs(each) for each in (some, halves, samples(4, seed=3)))
-    assert 0 < np.abs(there - here).mean() < 0.3 * np.abs(elsewhere - here).mean()
+    assert 0 < np.abs(there - here).mean() < 0.21 * np.abs(elsewhere - here).mean()
 
 
 def test_an_empty_bin_and_a_lone_frame_are_finite(network):
