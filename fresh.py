@@ -28,9 +28,7 @@ AZIMUTHS = 24           # at most, of a place: more places teach more than all a
                         # 25 MB
 LOTS_MIXED = 32         # in every batch: with few places in it the network learns those, not all
 LOTS_PER_EPOCH = 96     # between validations and checkpoints: 36,864 samples
-VALIDATION_LOTS = 32
-VARIED_ONE_IN = 4       # the others have the heads as measured, in the free field, where most are tested:
-                        # spreads measured on other heads and rooms alone would be too wide there
+VALIDATION_LOTS, VALIDATION_AZIMUTHS = 128, 6   # spreads are measured on them, and more places say more than azimuths
 TRAINING, VALIDATION = 0, 1
 
 
@@ -61,9 +59,9 @@ class WavFeed:
         self.params, self.scenes, self._workers = params, scenes, workers
         sides, border = _sides(speech, params)
         places = params.in_memory_of(PLACES)
-        lot = places * NOISES * min(AZIMUTHS, len(params.azimuth_deg))
+        lot, validation_lot = (places * NOISES * azimuths for azimuths in _azimuths_of_lots(params))
         self._lots = min(LOTS_PER_EPOCH, -(-samples // lot))
-        self.training_count, self.validation_count = self._lots * lot, VALIDATION_LOTS * lot
+        self.training_count, self.validation_count = self._lots * lot, VALIDATION_LOTS * validation_lot
         self.epochs = max(1, round(samples / self.training_count))
         self.title = f"fresh mixtures of {len(speech)} speech x {len(noise)} noise files"
         self.fingerprint = dataset.fingerprint([
@@ -119,6 +117,11 @@ class WavFeed:
             while waiting and len(made) <= self._workers:
                 made.append(self._pool.submit(_make_lot, *waiting.popleft()))
             yield made.popleft().result()
+
+
+def _azimuths_of_lots(params):
+    """How many azimuths a place of a TRAINING and of a VALIDATION lot is heard from."""
+    return [min(azimuths, len(params.azimuth_deg)) for azimuths in (AZIMUTHS, VALIDATION_AZIMUTHS)]
 
 
 def _rows(group, begin, end):
@@ -186,11 +189,15 @@ def _clip(side, rng, other_than=None):
 
 
 def _make_lot(side, epoch, number):
-    """Mix one lot: samples (n, bin, frame, 2) float16 and labels (n,) float32, shuffled."""
-    mixer = _worker["mixer_as_measured" if side == VALIDATION and number % VARIED_ONE_IN else "mixer"]
+    """Mix one lot: samples (n, bin, frame, 2) float16 and labels (n,) float32, shuffled.
+
+    Every other validation lot has the heads as measured, in the free field, where most are tested: spreads measured on
+    other heads and rooms alone would be too wide there.
+    """
+    mixer = _worker["mixer_as_measured" if side == VALIDATION and number % 2 else "mixer"]
     noise_files = _worker["noise"]
     params, azimuth_deg = mixer.params, np.asarray(mixer.params.azimuth_deg, np.float32)
-    azimuths = min(AZIMUTHS, len(azimuth_deg))
+    azimuths = _azimuths_of_lots(params)[side]
     rng = np.random.default_rng([params.seed, side, epoch, number])
     samples = np.empty((_worker["places"] * NOISES * azimuths, *params.sample_shape), np.float16)
     labels = np.empty(len(samples), np.float32)

@@ -27,7 +27,7 @@ import numpy as np
 
 from console import BadInput, written_whole
 from params import Params, differences
-from readout import Calibration, read_out, soft_labels, uncalibrated_spread
+from readout import Calibration, parting_deg, read_out, signs_of, soft_labels, uncalibrated_spread
 
 
 @contextmanager
@@ -235,6 +235,11 @@ class Bands(keras.layers.Layer):
         pair = tf.reshape(tf.stack((seen, seen[..., ::-1]), axis=1), (-1, 2, self._rows * self.directions))
         return tf.concat((pair, tf.tile(tf.math.log(tf.concat(sizes, axis=2)), (1, 2, 1))), axis=-1)
 
+    def compared_in(self, features):
+        """Parts of what `call` gave: steady fits (n, band, direction), in any unit, and logarithms of sizes (n, 2)."""
+        fits = features[:, 0, -2 - self.bands * self.directions:-2]
+        return tf.reshape(fits, (-1, self.bands, self.directions)), features[:, 0, -2:]
+
     @property
     def _rows(self):
         """How many rows of one number a direction `_compared` makes."""
@@ -325,6 +330,29 @@ def windows(frames):
     return starts[:, np.newaxis] + np.arange(WINDOW_FRAMES)
 
 
+class Outputs(NamedTuple):
+    """What a network gives: `said`, probabilities (n, 37) or degrees (n, 1); and `fits` and `sizes`.
+
+    These two are what Bands.compared_in gives, (n, band, class) and (n, 2); the original has none.
+    """
+
+    said: np.ndarray
+    fits: np.ndarray | None = None
+    sizes: np.ndarray | None = None
+
+
+class Reading(NamedTuple):
+    """Azimuths and widths in degrees as readout.read_out gives them, two (n,), and readout.signs_of them (n, sign).
+
+    Azimuths are within -90..90, where the project's labels lie. A network of squared error has no widths (NaN) and no
+    signs.
+    """
+
+    azimuth_deg: np.ndarray
+    width_deg: np.ndarray
+    signs: np.ndarray
+
+
 class Answer(NamedTuple):
     """Azimuths in degrees and how far 68 (the spread) and 95 % of their errors reach: three (n,) float64."""
 
@@ -400,8 +428,12 @@ class Network:
         return self._others(tf.concat(features, axis=0), training=True)
 
     def _answer(self, samples):
-        scores = self._scored(samples, training=False)
-        return tf.nn.softmax(scores) if self.params.loss == "distribution" else scores
+        if self._is_windowed:
+            scores, compared = self._scored(samples, training=False), ()
+        else:
+            features = self._first(tf.cast(samples, tf.float32))
+            scores, compared = self._others(features, training=False), self._first.compared_in(features)
+        return (tf.nn.softmax(scores) if self.params.loss == "distribution" else scores), *compared
 
     def _step(self, samples, targets, glimpse):
         with tf.GradientTape() as tape:
@@ -446,21 +478,21 @@ class Network:
         return train_step(samples, self._targets(azimuth_deg), glimpse)
 
     def outputs(self, samples):
-        """What the last layer gives, any number of samples: (n, 37) probabilities or (n, 1) degrees, float32."""
+        """Return the Outputs for any number of samples."""
         _, forward = self._functions(samples.shape[2])
         batch = max(1, PREDICT_FRAMES // samples.shape[2])
-        return np.concatenate([forward(samples[at:at + batch]).numpy() for at in range(0, len(samples), batch)])
+        given = [[each.numpy() for each in forward(samples[at:at + batch])] for at in range(0, len(samples), batch)]
+        return Outputs(*map(np.concatenate, zip(*given)))
 
     def reading_of(self, outputs):
-        """Azimuths and widths in degrees as readout.read_out gives them, two (n,), from what `outputs` gave.
-
-        Azimuths are within -90..90, where the project's labels lie. A network of squared error has no widths: NaN.
-        """
-        if self.params.loss == "distribution":
-            return read_out(outputs, self.params)
-        azimuth_deg = outputs[:, 0].astype(np.float64)
-        return (np.clip(azimuth_deg, self.params.class_deg[0], self.params.class_deg[-1]),
-                np.full(len(azimuth_deg), np.nan))
+        """Return the Reading of Outputs."""
+        if self.params.loss != "distribution":
+            azimuth_deg = np.clip(outputs.said[:, 0].astype(np.float64), self.params.class_deg[0],
+                                  self.params.class_deg[-1])
+            return Reading(azimuth_deg, np.full(len(azimuth_deg), np.nan), np.empty((len(azimuth_deg), 0)))
+        azimuth_deg, width_deg = read_out(outputs.said, self.params)
+        parting = None if outputs.fits is None else parting_deg(azimuth_deg, outputs.fits, self.params)
+        return Reading(azimuth_deg, width_deg, signs_of(azimuth_deg, width_deg, outputs.said, parting, outputs.sizes))
 
     def begin_with(self, other):
         """Take the weights of another network; BadInput where it is of another kind."""
@@ -470,21 +502,21 @@ class Network:
             raise BadInput(f"--from names a model that differs ({differ}); give the same --model and --loss.")
         self.keras_model.set_weights(other.keras_model.get_weights())
 
-    def calibrate(self, azimuth_deg, width_deg, error_deg):
-        """Measure how far errors reach, on `reading_of` samples that were not trained on."""
+    def calibrate(self, signs, error_deg):
+        """Measure how far errors reach, on the signs of `reading_of` samples that were not trained on."""
         if self.params.loss == "distribution":
-            self.calibration = Calibration.fit(azimuth_deg, width_deg, error_deg)
+            self.calibration = Calibration.fit(signs, error_deg)
 
     def answer_of(self, outputs):
-        """Return the Answer from what `outputs` gave.
+        """Return the Answer of Outputs.
 
         Before training has measured its errors, the spread is what the width adds to that of the labels.
         """
-        azimuth_deg, width_deg = self.reading_of(outputs)
+        reading = self.reading_of(outputs)
         if self.calibration:
-            return Answer(azimuth_deg, *self.calibration.spreads(azimuth_deg, width_deg))
-        spread_deg = uncalibrated_spread(width_deg, self.params)
-        return Answer(azimuth_deg, spread_deg, 2 * spread_deg)
+            return Answer(reading.azimuth_deg, *self.calibration.spreads(reading.signs))
+        spread_deg = uncalibrated_spread(reading.width_deg, self.params)
+        return Answer(reading.azimuth_deg, spread_deg, 2 * spread_deg)
 
     def answer(self, samples):
         """Return the Answer to samples (n, bin, frame, 2)."""
@@ -495,10 +527,10 @@ class Network:
         return self.answer(samples).azimuth_deg
 
     def loss_of(self, outputs, azimuth_deg):
-        """Sum over samples of the loss that training minimises, without the L2 term, from what `outputs` gave."""
+        """Sum over samples of the loss that training minimises, without the L2 term, of Outputs."""
         if self.params.loss == "distribution":
-            return float(-(self._targets(azimuth_deg) * np.log(np.maximum(outputs, 1e-30))).sum())
-        return float(np.square(outputs - self._targets(azimuth_deg), dtype=np.float64).sum())
+            return float(-(self._targets(azimuth_deg) * np.log(np.maximum(outputs.said, 1e-30))).sum())
+        return float(np.square(outputs.said - self._targets(azimuth_deg), dtype=np.float64).sum())
 
     def save(self, path, state=None):
         """Write the network whole as a file that Keras opens, with its parameters.
@@ -555,11 +587,12 @@ class Network:
                                           else made_with[name] for name in names})
             if differ := differences(made_with, params.features):
                 raise BadInput(f"{path} was trained on other features ({differ}); train it again.")
+            if (calibration := made_with.get("calibration")) and set(calibration) != set(Calibration._fields):
+                raise BadInput(f"{path} tells its spreads as earlier versions of this code did; train it again.")
             network = cls(params, made_with["scenes"])
             network.keras_model.load_weights(path)
-            if made_with.get("calibration"):
-                network.calibration = Calibration(*map(tuple, (made_with["calibration"][name]
-                                                               for name in Calibration._fields)))
+            if calibration:
+                network.calibration = Calibration(*(tuple(calibration[name]) for name in Calibration._fields))
             if with_state:
                 with np.load(io.BytesIO(stored), allow_pickle=False) as arrays:
                     network.state = json.loads(str(arrays["state"]))

@@ -2,19 +2,25 @@
 
     soft_labels([12.0], Params())                              # (1, 37), a Gaussian around 12 degrees
     azimuth_deg, width_deg = read_out(distribution, Params())  # (n, 37) -> (n,), (n,)
-    calibration = Calibration.fit(azimuth_deg, width_deg, np.abs(azimuth_deg - true_deg))
-    calibration.spreads(azimuth_deg, width_deg)                # (n,), (n,): what 68 and 95 % of the errors are within
+    signs = signs_of(azimuth_deg, width_deg, distribution)     # (n, 3): what tells how large the error may be
+    calibration = Calibration.fit(signs, np.abs(azimuth_deg - true_deg))
+    calibration.spreads(signs)                                 # (n,), (n,): what 68 and 95 % of the errors are within
 """
+from itertools import combinations_with_replacement
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import linprog
 from scipy.special import ndtr
 
-CALIBRATION_GROUPS = 24    # of widths: enough for a smooth curve
-LEAST_OF_GROUP = 40        # answers: fewer say little about 95 %
-AZIMUTH_GROUPS = 6         # of the answers' distance from the front: errors at the sides are twice those in front
-LEAST_OF_AZIMUTHS = 160    # answers, of such a group
-LEAST_REACH_DEG = 0.05     # errors are told as multiples of what they reach, which may be nothing
+NEAREST_SHARE = 0.25       # of the bands: with noise the others point anywhere, on any head
+LEAST_PARTING_DEG = 0.3    # less says nothing: templates stand 5 degrees apart
+LEAST_DOUBT = 1e-3         # probability outside of the likeliest class; the labels leave half
+LEAST_ERROR_DEG = 0.05     # errors are told by their logarithm, and may be nothing
+MOST_ERROR_DEG = 180.0
+LEAST_OF_TERM = 40         # answers for each term of a calibration: fewer say little about 95 %
+MOST_OF_FIT = 20_000       # answers: a second or two, and more hardly change it
+RARE_SHARE = 0.005         # of a sign's values at either end, beyond which what it says is not carried on
 
 
 def soft_labels(azimuth_deg, params):
@@ -85,62 +91,108 @@ def uncalibrated_spread(width_deg, params):
     return np.sqrt(np.maximum(np.square(width_deg) - np.square(label), 0))
 
 
+def parting_deg(azimuth_deg, fits, params):
+    """How far from an azimuth the directions lie that fit single bands best, by the quarter of them that are nearest.
+
+    Of the head that the templates are from, in little noise, that is next to nothing; of another head each band has its
+    own error.
+
+    Parameters
+    ----------
+    azimuth_deg : np.ndarray [shape=(n,)]
+    fits : np.ndarray [shape=(n, band, class)], how well each direction fits a band, in any unit
+    params : Params, for the classes
+
+    Returns
+    -------
+    np.ndarray [shape=(n,)], the quantile NEAREST_SHARE of the bands' distances
+
+    """
+    grid = np.asarray(params.class_deg, np.float64)
+    peak = np.argmax(fits, axis=-1)[..., np.newaxis]
+    inside = np.clip(peak, 1, len(grid) - 2)
+    before, at, after = (np.take_along_axis(fits, inside + step, -1).astype(np.float64) for step in (-1, 0, 1))
+    bend = np.minimum(before - 2 * at + after, -1e-12)
+    vertex = np.clip((before - after) / (2 * bend), -1, 1)                 # of the parabola through the three
+    steps = np.where(peak == inside, inside + vertex, peak)[..., 0]
+    best_deg = np.interp(steps, np.arange(len(grid)), grid)
+    return np.quantile(np.abs(best_deg - np.asarray(azimuth_deg)[:, np.newaxis]), NEAREST_SHARE, axis=1)
+
+
+def signs_of(azimuth_deg, width_deg, distribution, parting=None, sizes=None):
+    """What tells how large the error of an answer may be: (n, sign), the same for a mirrored answer.
+
+    Parameters
+    ----------
+    azimuth_deg, width_deg : np.ndarray [shape=(n,)], as `read_out` gives them
+    distribution : np.ndarray [shape=(n, class)], what they were read from
+    parting : np.ndarray [shape=(n,)], as `parting_deg` gives it, of a network that compares with templates
+    sizes : np.ndarray [shape=(n, 2)], of such a network, how much directions differ in their fit, as logarithms: at all
+        moments alike, and with more weight where the cues hold still
+
+    """
+    signs = [np.log(np.maximum(width_deg, LEAST_ERROR_DEG)), np.abs(azimuth_deg),
+             np.log(np.maximum(1 - distribution.max(axis=1), LEAST_DOUBT))]
+    if parting is not None:
+        plain, steady = np.transpose(sizes)
+        signs += [np.log(parting + LEAST_PARTING_DEG), plain, steady - plain]
+    return np.stack(signs, axis=1)
+
+
 class Calibration(NamedTuple):
     """What share of the errors is within how many degrees; measured, not assumed.
 
-    `width_deg`, ascending, are widths of the distribution, and for each of them `within_68_deg` and `within_95_deg` how
-    far 68 and 95 % of the errors reach. At the sides, where the cues change little with the azimuth, errors are larger
-    at the same width: `from_front_deg`, ascending, are azimuths without their sign, and `times_68` and `times_95` what
-    the reach there is to be multiplied by.
+    The logarithm of what 68 % of the errors are within is a polynomial of second degree in the signs, and so is that of
+    95 % (quantile regression: Koenker and Bassett, Econometrica 46, 1978). `least` and `greatest` of each sign are the
+    ends of -1..1; `terms_68` and `terms_95` are the factors of 1, of the signs and of their products, as far as there
+    were answers enough to fit them.
     """
 
-    width_deg: tuple
-    within_68_deg: tuple
-    within_95_deg: tuple
-    from_front_deg: tuple
-    times_68: tuple
-    times_95: tuple
+    least: tuple
+    greatest: tuple
+    terms_68: tuple
+    terms_95: tuple
 
     @classmethod
-    def fit(cls, azimuth_deg, width_deg, error_deg):
+    def fit(cls, signs, error_deg):
         """Measure on answers with known errors, of samples that were not trained on.
 
         Parameters
         ----------
-        azimuth_deg, width_deg : np.ndarray [shape=(n,)], as `read_out` gives them
+        signs : np.ndarray [shape=(n, sign)], as `signs_of` gives them; at most MOST_OF_FIT rows are used
         error_deg : np.ndarray [shape=(n,)], absolute errors
 
         Returns
         -------
-        Calibration : in groups of neighbouring widths the quantiles of the errors, made to rise with the width; then in
-            groups of neighbouring azimuths those of the errors as multiples of that
+        Calibration
 
         """
-        by_width = _groups(width_deg, CALIBRATION_GROUPS, LEAST_OF_GROUP)
-        from_front_deg = np.abs(azimuth_deg)
-        by_azimuth = _groups(from_front_deg, AZIMUTH_GROUPS, LEAST_OF_AZIMUTHS)
-        widths = _middles(width_deg, by_width)
-        reaches, times = [], []
-        for share in (0.68, 0.95):
-            reach = np.maximum.accumulate([np.quantile(error_deg[group], share) for group in by_width])
-            reaches.append(np.maximum(reach, LEAST_REACH_DEG))
-            multiples = error_deg / np.interp(width_deg, widths, reaches[-1])
-            times.append([np.quantile(multiples[group], share) for group in by_azimuth])
-        columns = [widths, *reaches, _middles(from_front_deg, by_azimuth), *times]
-        return cls(*(tuple(round(float(value), 4) for value in column) for column in columns))
+        step = -(-len(signs) // MOST_OF_FIT)
+        signs, log_error = signs[::step], np.log(error_deg[::step] + LEAST_ERROR_DEG)
+        least, greatest = np.quantile(signs, (RARE_SHARE, 1 - RARE_SHARE), axis=0)
+        terms = _terms(signs, least, greatest)[:, :max(1, len(signs) // LEAST_OF_TERM)]
+        columns = (least, greatest, *(_quantile_regression(terms, log_error, share) for share in (0.68, 0.95)))
+        return cls(*(tuple(round(float(value), 5) for value in column) for column in columns))
 
-    def spreads(self, azimuth_deg, width_deg):
+    def spreads(self, signs):
         """Degrees that 68 and 95 % of the errors are within, the second no less than the first: two (n,)."""
-        aside_deg = np.abs(azimuth_deg)
-        near, far = (np.interp(width_deg, self.width_deg, within) * np.interp(aside_deg, self.from_front_deg, times)
-                     for within, times in ((self.within_68_deg, self.times_68), (self.within_95_deg, self.times_95)))
+        terms = _terms(signs, np.array(self.least), np.array(self.greatest))
+        near, far = (np.clip(np.exp(terms[:, :len(factors)] @ factors) - LEAST_ERROR_DEG, 0, MOST_ERROR_DEG)
+                     for factors in (np.array(self.terms_68), np.array(self.terms_95)))
         return near, np.maximum(near, far)
 
 
-def _groups(values, most, least):
-    """Indices of neighbouring values, in at most `most` groups of about equally many and at least `least`."""
-    return np.array_split(np.argsort(values, kind="stable"), max(1, min(most, len(values) // least)))
+def _terms(signs, least, greatest):
+    """1, each sign on a scale of -1..1 and their products: (n, sign) -> (n, term)."""
+    scaled = np.clip((signs - least) / np.maximum(greatest - least, 1e-6) * 2 - 1, -1, 1).T
+    pairs = combinations_with_replacement(range(len(scaled)), 2)
+    return np.stack([np.ones(len(signs)), *scaled, *(scaled[one] * scaled[other] for one, other in pairs)], axis=1)
 
 
-def _middles(values, groups):
-    return np.array([np.median(values[group]) for group in groups])
+def _quantile_regression(terms, values, share):
+    """Factors of terms (n, term) whose sum is above a share of the values (n,), whatever the terms.
+
+    The dual of the linear programme that minimises the sum of share * above + (1 - share) * below.
+    """
+    solution = linprog(-values, A_eq=terms.T, b_eq=np.zeros(terms.shape[1]), bounds=(share - 1, share), method="highs")
+    return -solution.eqlin.marginals

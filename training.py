@@ -115,10 +115,11 @@ def evaluate(network, feed):
         for samples, azimuth_deg in feed.validation(VALIDATION_BATCH):
             outputs = network.outputs(samples)
             loss += network.loss_of(outputs, azimuth_deg)
-            readings.append((*network.reading_of(outputs), azimuth_deg))
+            reading = network.reading_of(outputs)
+            readings.append((reading.azimuth_deg, reading.signs, azimuth_deg))
             bar.update(len(samples))
-    answer_deg, width_deg, azimuth_deg = map(np.concatenate, zip(*readings))
-    network.calibrate(answer_deg, width_deg, np.abs(answer_deg - azimuth_deg))
+    answer_deg, signs, azimuth_deg = map(np.concatenate, zip(*readings))
+    network.calibrate(signs, np.abs(answer_deg - azimuth_deg))
     correct = metrics.correct(answer_deg, azimuth_deg, feed.params.tolerance_deg)
     return loss / feed.validation_count, float(100 * correct.mean())
 

@@ -33,7 +33,8 @@ def everything(batches):
     return np.concatenate(samples), np.concatenate(labels)
 
 
-def test_any_number_of_workers_makes_the_same_and_no_mixture_comes_twice(audio):
+def test_any_number_of_workers_makes_the_same_and_no_mixture_comes_twice(audio, monkeypatch):
+    monkeypatch.setattr(fresh, "VALIDATION_LOTS", 32)
     made = {}
     for workers in (1, 3):
         with feed(audio, workers=workers) as wavs:
@@ -89,11 +90,12 @@ def test_each_place_is_heard_from_some_of_many_azimuths(audio, monkeypatch):
     counts = np.unique(labels, return_counts=True)[1]
     assert set(counts) <= {4, 8, 12, 16}  # each place's azimuths in all of its noises
     assert len(set(counts)) > 1           # not the same ones for all places
+    assert len(fresh._make_lot(fresh.VALIDATION, 0, 0)[1]) == 4 * fresh.NOISES * fresh.VALIDATION_AZIMUTHS
     ild = np.median(samples[:, 80:200, :, 1].astype(np.float32), axis=(1, 2))
     assert np.corrcoef(ild, labels)[0, 1] > 0.9
 
 
-def test_three_of_four_validation_lots_are_of_the_heads_as_measured(audio, monkeypatch):
+def test_every_other_validation_lot_is_of_the_heads_as_measured(audio, monkeypatch):
     params = replace(PARAMS, head_colour_db=6.0, rt60_s=(0.5, 0.5), snr_range_db=(60, 60), noise_field=("diotic",))
     heads = [hrir.load("mit_kemar", 16_000, mixing.directions_deg(params))]
     monkeypatch.setattr(fresh, "_worker", {})
@@ -106,7 +108,7 @@ def test_three_of_four_validation_lots_are_of_the_heads_as_measured(audio, monke
             samples, labels = fresh._make_lot(side, 0, number)
             ild[side, number] = np.median(samples[labels == 45][:, 20:200, :, 1].astype(np.float32), axis=2)
     varies = {key: each.std(axis=0).mean() for key, each in ild.items()}  # from place to place
-    as_measured = [varies.pop((fresh.VALIDATION, number)) for number in (1, 2, 3)]
+    as_measured = [varies.pop((fresh.VALIDATION, number)) for number in (1, 3)]
     assert max(as_measured) < 0.5 * min(varies.values())
 
 
@@ -143,7 +145,8 @@ def test_a_single_short_file_is_refused(write):
         fresh._sides([dataset.Audio(path, "short.wav", "x", 1)], PARAMS)
 
 
-def test_a_resumed_run_ends_as_an_undisturbed_one(audio, tmp_path):
+def test_a_resumed_run_ends_as_an_undisturbed_one(audio, tmp_path, monkeypatch):
+    monkeypatch.setattr(fresh, "VALIDATION_LOTS", 16)
     folders = [console.folder_for_output(tmp_path / name) for name in ("whole", "cut")]
     with feed(audio, samples=200) as wavs:
         training.fit(wavs, 2, folders[0], resume=False)

@@ -89,17 +89,29 @@ def test_a_source_that_holds_still_is_steadier_than_noise():
     assert steadiness[1].mean() < 0.3
 
 
+def test_cues_of_a_template_fit_it_best_in_every_band(network):
+    cues = baseline.template_cues(PARAMS)                                     # (direction, bin, 2)
+    some = np.repeat(cues[3::10, :, np.newaxis].astype(np.float16), 50, axis=2)
+    outputs = network.outputs(some)
+    assert outputs.fits.shape == (4, 20, 37)
+    assert np.mean(outputs.fits.argmax(axis=-1) == np.arange(3, 37, 10)[:, np.newaxis]) > 0.9
+    parting = readout.parting_deg(np.array(PARAMS.class_deg)[3::10], outputs.fits, PARAMS)
+    assert parting.max() < 1
+    assert readout.parting_deg(np.array(PARAMS.class_deg)[6::10], outputs.fits, PARAMS).min() > 5
+    assert outputs.sizes.shape == (4, 2)
+
+
 def test_templates_are_kept_with_the_weights(network, tmp_path):
     network.save(tmp_path / "a.keras")
-    np.testing.assert_array_equal(model.Network.load(tmp_path / "a.keras").outputs(samples(3)),
-                                  network.outputs(samples(3)))
-    assert np.abs(network.outputs(samples(3)) - model.Network(PARAMS).outputs(samples(3))).max() > 1e-6
+    np.testing.assert_array_equal(model.Network.load(tmp_path / "a.keras").outputs(samples(3)).said,
+                                  network.outputs(samples(3)).said)
+    assert np.abs(network.outputs(samples(3)).said - model.Network(PARAMS).outputs(samples(3)).said).max() > 1e-6
 
 
 def test_the_order_of_distant_frames_hardly_matters_to_the_bands(network):
     some = samples(4, seed=2) * np.float16(2)
     halves = np.concatenate((some[:, :, 26:], some[:, :, :26]), axis=2)  # two steps see another neighbour, 23 do not
-    here, there, elsewhere = (network.outputs(each) for each in (some, halves, samples(4, seed=3)))
+    here, there, elsewhere = (network.outputs(each).said for each in (some, halves, samples(4, seed=3)))
     assert 0 < np.abs(there - here).mean() < 0.21 * np.abs(elsewhere - here).mean()
 
 
@@ -108,7 +120,7 @@ def test_an_empty_bin_and_a_lone_frame_are_finite(network):
     some[..., 1] = 200
     some[0] = 0
     for frames in (1, 10, 50):
-        assert np.isfinite(network.outputs(np.ascontiguousarray(some[:, :, :frames]))).all()
+        assert np.isfinite(network.outputs(np.ascontiguousarray(some[:, :, :frames])).said).all()
 
 
 @pytest.mark.parametrize(("frames", "starts"), [(50, [0]), (51, [0, 1]), (75, [0, 25]), (100, [0, 25, 50]),
@@ -127,12 +139,12 @@ def test_a_short_sample_is_repeated():
 def test_a_long_answer_of_the_original_is_the_mean_of_its_windows():
     network = model.Network(replace(ORIGINAL, loss="distribution"))
     long = np.random.default_rng(5).normal(0, 1, (3, 321, 100, 2)).astype(np.float16)
-    log = [np.log(network.outputs(np.ascontiguousarray(long[:, :, at:at + 50]))) for at in (0, 25, 50)]
+    log = [np.log(network.outputs(np.ascontiguousarray(long[:, :, at:at + 50])).said) for at in (0, 25, 50)]
     mean = np.exp(np.mean(log, axis=0))
-    np.testing.assert_allclose(network.outputs(long), mean / mean.sum(axis=1, keepdims=True), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(network.outputs(long).said, mean / mean.sum(axis=1, keepdims=True), rtol=1e-3, atol=1e-6)
     short = long[:, :, :25]
-    np.testing.assert_allclose(network.outputs(np.ascontiguousarray(short)),
-                               network.outputs(np.concatenate((short, short), axis=2)), rtol=1e-4)
+    np.testing.assert_allclose(network.outputs(np.ascontiguousarray(short)).said,
+                               network.outputs(np.concatenate((short, short), axis=2)).said, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["bands", "original"])
@@ -147,7 +159,7 @@ def test_other_durations_train_the_same_weights(name):
 
 def test_answers_are_azimuths(network):
     outputs = network.outputs(samples(5))
-    np.testing.assert_allclose(outputs.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(outputs.said.sum(axis=1), 1, atol=1e-5)
     answer = network.answer(samples(5))
     assert {each.shape for each in answer} == {(5,)}
     assert np.abs(answer.azimuth_deg).max() <= 90
@@ -166,7 +178,7 @@ def test_training_learns_a_few_samples_by_heart(name, loss):
 def test_the_loss_reported_is_the_loss_trained(network):
     outputs = network.outputs(samples(8))
     azimuth_deg = np.linspace(-80, 80, 8)
-    by_hand = -(readout.soft_labels(azimuth_deg, PARAMS) * np.log(outputs)).sum()
+    by_hand = -(readout.soft_labels(azimuth_deg, PARAMS) * np.log(outputs.said)).sum()
     assert network.loss_of(outputs, azimuth_deg) == pytest.approx(by_hand, rel=1e-5)
 
 
@@ -175,14 +187,14 @@ def test_a_saved_network_answers_the_same_and_opens_in_keras(network, tmp_path):
     again = model.Network.load(tmp_path / "a.keras")
     assert again.params == network.params
     assert again.calibration is None
-    network.calibrate(np.linspace(-90, 90, 1000), np.linspace(4, 40, 1000), np.linspace(0, 60, 1000))
+    network.calibrate(np.random.default_rng(0).normal(size=(1000, 5)), np.linspace(0, 60, 1000))
     network.save(tmp_path / "a.keras")
     assert model.Network.load(tmp_path / "a.keras").calibration == network.calibration
     network.calibration = None
-    assert np.array_equal(again.outputs(samples(3)), network.outputs(samples(3)))
+    assert np.array_equal(again.outputs(samples(3)).said, network.outputs(samples(3)).said)
     opened = model.keras.models.load_model(tmp_path / "a.keras")
-    np.testing.assert_allclose(opened.predict(samples(3).astype(np.float32), verbose=0), network.outputs(samples(3)),
-                               atol=1e-5)
+    np.testing.assert_allclose(opened.predict(samples(3).astype(np.float32), verbose=0),
+                               network.outputs(samples(3)).said, atol=1e-5)
     assert [path.name for path in tmp_path.iterdir()] == ["a.keras"]
 
 
@@ -192,7 +204,16 @@ def test_a_file_cannot_bring_its_own_layers(network, tmp_path):
     with zipfile.ZipFile(tmp_path / "a.keras") as good, zipfile.ZipFile(tmp_path / "b.keras", "w") as evil:
         for name in good.namelist():
             evil.writestr(name, b"{\"class_name\": \"Lambda\"}" if name == "config.json" else good.read(name))
-    assert np.array_equal(model.Network.load(tmp_path / "b.keras").outputs(samples(2)), network.outputs(samples(2)))
+    again = model.Network.load(tmp_path / "b.keras")
+    assert np.array_equal(again.outputs(samples(2)).said, network.outputs(samples(2)).said)
+
+
+def test_calibrations_of_before_are_refused_by_name(network, tmp_path, monkeypatch):
+    monkeypatch.setattr(network, "_made_with", lambda: PARAMS.features | {"frames": 50} | PARAMS.training | {
+        "scenes": None, "calibration": {"width_deg": [1, 2]}})
+    network.save(tmp_path / "a.keras")
+    with pytest.raises(BadInput, match=r"a\.keras tells its spreads as earlier versions .* train it again"):
+        model.Network.load(tmp_path / "a.keras")
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "foreign", "other features", "other layers"])
