@@ -18,6 +18,7 @@ import rooms
 import scene
 
 COLOUR_DEG = (-90, -45, 0, 45, 90)  # where another head's spectral differences are drawn
+SIDES_BEGIN_DEG = (15, 90)          # from where on, drawn, the sides have their level
 MAIN_IN_MIXED = "diffuse"  # noise field "mixed" is this one and another
 
 
@@ -80,17 +81,20 @@ class Mixer:
         """Draw a head, and what Params asks for of its size, spectra, room, microphones and source."""
         p = self.params
         which = int(rng.integers(len(self.heads))) if len(self.heads) > 1 else 0
-        if not (p.head_size or p.head_colour_db or p.rt60_s or p.mic_level_db or p.mic_colour_db or p.source_colour_db):
+        if not (p.head_size or p.head_colour_db or p.side_level_db or p.rt60_s or p.mic_level_db or p.mic_colour_db
+                or p.source_colour_db):
             return self._as_measured[which]
         head = self.heads[which]
         response, rt60_s, tail, microphones, colour = head.response, head.rt60_s, None, None, None
         if np.isnan(head.rt60_s):  # a measured room neither grows with the head nor stands in another room
-            is_other = (p.head_size or p.head_colour_db) and rng.random() < p.head_share
+            is_other = (p.head_size or p.head_colour_db or p.side_level_db) and rng.random() < p.head_share
             if p.head_size and is_other:
                 size = rng.uniform(*p.head_size)
                 response = hrir.resized(head, size, p.sample_rate_hz, p.hrir_padding_samples)
             if p.head_colour_db and is_other:
                 response = recoloured(rng, response, self.directions_deg, p.head_colour_db)
+            if p.side_level_db and is_other:
+                response = with_side_level(rng, response, self.directions_deg, p.side_level_db)
             if p.rt60_s and rng.random() < p.room_share:
                 room = rooms.draw(rng, p.rt60_s, p.drr_db)
                 response, tail = rooms.responses(room, response, self.directions_deg, p.sample_rate_hz, rng)
@@ -253,6 +257,27 @@ def _directions(place, rows):
     """Spectra (row, 2, bin) of some directions of a place; not a copy of megabytes where it is all of them in order."""
     everything = np.array_equal(rows, np.arange(len(place.heard_from)))
     return place.heard_from if everything else place.heard_from[rows]
+
+
+def with_side_level(rng, response, azimuth_deg, range_db):
+    """Responses of a set whose sides are louder or weaker than its front, as Surrey's room A is by -5 dB.
+
+    Source and diffuse noise are, then: the noise comes more from the front, and at the sides the source is weaker in it.
+
+    Parameters
+    ----------
+    rng : np.random.Generator
+    response : np.ndarray [shape=(azimuth, 2, tap)]
+    azimuth_deg : np.ndarray [shape=(azimuth,)], -90..90
+    range_db : (low, high), of the level at the sides, which goes to 0 dB evenly from SIDES_BEGIN_DEG to the front
+
+    Returns
+    -------
+    np.ndarray [shape=(azimuth, 2, tap)], float32
+
+    """
+    level_db = rng.uniform(*range_db) * np.minimum(1, np.abs(azimuth_deg) / rng.uniform(*SIDES_BEGIN_DEG))
+    return (response * 10 ** (level_db / 20)[:, np.newaxis, np.newaxis]).astype(np.float32)
 
 
 def recoloured(rng, response, azimuth_deg, spread_db):

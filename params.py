@@ -50,6 +50,7 @@ class Params:
     snr_range_db: tuple = ()
     head_size: tuple = ()
     head_colour_db: float = 0.0
+    side_level_db: tuple = ()
     head_share: float = 1.0           # of the scenes have another head, the others the measured one
     rt60_s: tuple = ()
     room_share: float = 1.0           # of the scenes are in a room, the others in the free field
@@ -176,7 +177,8 @@ RANGES = {
     "snr_range_db": (-100, 100, "SNR drawn from this range, one for each mixture, in place of --snr-db"),
     "head_size": (0.7, 1.4, "heads of other sizes: the time axis of the HRIRs stretched by a factor of this range"),
     "head_colour_db": (0, 10, "heads of other spectra: standard deviation of smooth random curves on each ear's HRIRs"),
-    "head_share": (0, 1, "share of the scenes that get such another head"),
+    "side_level_db": (-20, 20, "how much louder than the front the sides are, speech and noise alike"),
+    "head_share": (0, 1, "share of the scenes that get such another head or other levels"),
     "rt60_s": (0.05, 3, "simulated rooms of this reverberation time"),
     "room_share": (0, 1, "share of the scenes that are in such a room"),
     "drr_db": (-20, 40, "direct-to-reverberant ratio of those rooms, with the source in front"),
@@ -197,6 +199,7 @@ WORLD = {
     "snr_range_db": (-10.0, 30.0),
     "head_size": (0.91, 1.09),
     "head_colour_db": 3.0,
+    "side_level_db": (-8.0, 2.0),
     "head_share": 0.7,
     "rt60_s": (0.1, 1.0),
     "room_share": 0.6,

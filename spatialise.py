@@ -122,7 +122,7 @@ def scene_params(args, side):
         values["snr_range_db"] = ()
     values |= given
     for flag, *needs in (("drr_db", "rt60_s"), ("room_share", "rt60_s"), ("source_level_db", "sensor_snr_db"),
-                         ("head_share", "head_size", "head_colour_db")):
+                         ("head_share", "head_size", "head_colour_db", "side_level_db")):
         if flag in given and not any(values.get(name) for name in needs):
             raise BadInput(f"{flag_of(flag)} does nothing without {' or '.join(map(flag_of, needs))}; give both.")
     return replace(Params(), **values)

@@ -153,7 +153,7 @@ def test_stereo_is_mixed_down_with_a_notice(folders):
     ("TrainingCNN.py", ["--loss", "huber"], "--loss"),
     ("TrainingCNN.py", ["--model", "transformer"], "--model"),
     ("SpatialiseTRAIN.py", ["--room-share", "1.5", "--rt60-s", "0.2", "0.4"], "--room-share"),
-    ("SpatialiseTRAIN.py", ["--head-share", "0.5"], "without --head-size or --head-colour-db"),
+    ("SpatialiseTRAIN.py", ["--head-share", "0.5"], "without --head-size or --head-colour-db or --side-level-db"),
     ("SpatialiseTRAIN.py", ["--room-share", "0.5"], "--room-share does nothing without --rt60-s"),
     ("TrainingCNN.py", ["--data", "not there"], "not there"),
     ("Testing.py", ["--data", "not there"], "not there"),

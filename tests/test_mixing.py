@@ -252,6 +252,20 @@ def test_other_heads_have_other_delays_and_spectra():
     assert np.corrcoef(difference[0], difference[2])[0, 1] < 0.8  # not a microphone's: another on the other side
 
 
+def test_levelled_sides_change_source_and_noise_but_neither_cues_nor_the_front():
+    own = mixer().place(np.random.default_rng(0)).heard_from
+    other = mixer(side_level_db=(-6, -6)).place(np.random.default_rng(0)).heard_from
+    gain = np.abs(other[:, :, 100:-500] / own[:, :, 100:-500])
+    np.testing.assert_allclose(gain, gain[:, :1, :1] * np.ones_like(gain), rtol=0.02)  # both ears, all frequencies
+    gain_db = 20 * np.log10(gain[:, 0, 0])
+    np.testing.assert_allclose(gain_db[[0, 18, 36]], [-6, 0, -6], atol=0.01)
+    np.testing.assert_allclose(gain_db, gain_db[::-1], atol=0.01)
+    assert np.all(np.diff(gain_db[18:]) < 0.01)
+    half = mixer(side_level_db=(-6, -6), head_share=0.5)
+    levels = [np.abs(half.place(np.random.default_rng(seed)).heard_from[0]).mean() for seed in range(20)]
+    assert 0 < np.mean(np.array(levels) < 0.8 * max(levels)) < 1
+
+
 def test_a_measured_room_neither_grows_nor_stands_in_another():
     room = mixer().heads[0]._replace(rt60_s=0.4)
     params = replace(PARAMS, rt60_s=(1.0, 1.0), head_size=(1.15, 1.15))

@@ -33,6 +33,8 @@ SCENES = {  # name of the picture: (its title, what is changed)
     "mixed": ("noise field mixed, 0 dB", {"noise_field": ("mixed",), "snr_db": (0,)}),
     "head_size": ("head size 1.15", {"head_size": (1.15, 1.15)}),
     "head_colour_db": ("head colour 2 dB", {"head_colour_db": 2.0}),
+    "side_level_db": ("noise field diffuse, 0 dB, sides 8 dB weaker",
+                      {"noise_field": ("diffuse",), "snr_db": (0,), "side_level_db": (-8, -8)}),
     "rt60_s": ("room, RT60 0.6 s, DRR 0 dB", {"rt60_s": (0.6, 0.6), "drr_db": (0, 0)}),
     "mic_level_db": ("microphones up to 3 dB apart", {"mic_level_db": 3.0}),
     "mic_colour_db": ("microphone spectra 1 dB", {"mic_colour_db": 1.0}),
@@ -94,7 +96,8 @@ def main(argv=None):
         audio = dataset.AudioCache(params)
         talkers, noises = (dataset.find_audio(Path(work) / name, "--x", params.excerpt_length, params)[0]
                            for name in ("SpeechTRAIN", "NoiseTRAIN"))
-        given = audio.speech(talkers[0]), audio.noise(noises[0]), audio.speech(talkers[1])
+        steady = next(noise for noise in noises if "pink" in noise.name)
+        given = audio.speech(talkers[0]), audio.noise(steady), audio.speech(talkers[1])
     plain = cues_of({}, *given)
     for name, (title, changes) in console.progress(SCENES.items(), desc="pictures"):
         picture(title, plain, cues_of(changes, *given), out / f"{name}.png")
