@@ -262,7 +262,7 @@ def _directions(place, rows):
 def with_side_level(rng, response, azimuth_deg, range_db):
     """Responses of a set whose sides are louder or weaker than its front, as Surrey's room A is by -5 dB.
 
-    Source and diffuse noise are, then: the noise comes more from the front, and at the sides the source is weaker in it.
+    Source and diffuse noise are: the noise then comes more from the front, and at the sides the source is weaker in it.
 
     Parameters
     ----------

@@ -159,7 +159,7 @@ class Calibration(NamedTuple):
 
         Parameters
         ----------
-        signs : np.ndarray [shape=(n, sign)], as `signs_of` gives them; at most MOST_OF_FIT rows are used
+        signs : np.ndarray [shape=(n, sign)], as `signs_of` gives them; of more than MOST_OF_FIT rows that many, drawn
         error_deg : np.ndarray [shape=(n,)], absolute errors
 
         Returns
@@ -167,8 +167,8 @@ class Calibration(NamedTuple):
         Calibration
 
         """
-        step = -(-len(signs) // MOST_OF_FIT)
-        signs, log_error = signs[::step], np.log(error_deg[::step] + LEAST_ERROR_DEG)
+        some = np.random.default_rng(0).permutation(len(signs))[:MOST_OF_FIT]
+        signs, log_error = signs[some], np.log(error_deg[some] + LEAST_ERROR_DEG)
         least, greatest = np.quantile(signs, (RARE_SHARE, 1 - RARE_SHARE), axis=0)
         terms = _terms(signs, least, greatest)[:, :max(1, len(signs) // LEAST_OF_TERM)]
         columns = (least, greatest, *(_quantile_regression(terms, log_error, share) for share in (0.68, 0.95)))

@@ -119,7 +119,8 @@ def evaluate(network, feed):
             readings.append((reading.azimuth_deg, reading.signs, azimuth_deg))
             bar.update(len(samples))
     answer_deg, signs, azimuth_deg = map(np.concatenate, zip(*readings))
-    network.calibrate(signs, np.abs(answer_deg - azimuth_deg))
+    if math.isfinite(loss):  # `fit` ends where it is not
+        network.calibrate(signs, np.abs(answer_deg - azimuth_deg))
     correct = metrics.correct(answer_deg, azimuth_deg, feed.params.tolerance_deg)
     return loss / feed.validation_count, float(100 * correct.mean())
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import zipfile
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -318,3 +319,13 @@ def test_a_loss_that_explodes_is_reported(feed, tmp_path, monkeypatch):
     with pytest.raises(BadInput, match="--learning-rate"):
         training.fit(feed, 2, tmp_path, resume=False)
     assert not (tmp_path / "last.keras").exists()
+
+
+def test_a_loss_that_is_not_finite_ends_training_with_one_sentence(tmp_path):
+    batch = samples(8), np.linspace(-80, 80, 8)
+    feed = SimpleNamespace(params=PARAMS, scenes=None, fingerprint="x", training_count=8, validation_count=8,
+                           training=lambda epoch: [(batch[0] * np.float16(np.nan), batch[1])],
+                           validation=lambda batch_size: [batch])
+    with pytest.raises(BadInput, match="no longer finite in epoch 1; start again with a smaller --learning-rate"):
+        training.fit(feed, 1, tmp_path, resume=False)
+    assert not (tmp_path / "best.keras").exists()
