@@ -112,8 +112,7 @@ def test_every_other_validation_lot_is_of_the_heads_as_measured(audio, monkeypat
     assert max(as_measured) < 0.5 * min(varies.values())
 
 
-def test_another_seed_makes_another_epoch(audio, monkeypatch):
-    monkeypatch.setattr(dataset, "kept_for_validation", lambda digests, params: set(sorted(digests)[:1]))
+def test_another_seed_makes_another_epoch(audio):
     made = []
     for seed in (0, 1):
         with feed(audio, replace(PARAMS, seed=seed)) as wavs:
