@@ -81,20 +81,20 @@ class Mixer:
         """Draw a head, and what Params asks for of its size, spectra, room, microphones and source."""
         p = self.params
         which = int(rng.integers(len(self.heads))) if len(self.heads) > 1 else 0
-        if not (p.head_size or p.head_colour_db or p.side_level_db or p.rt60_s or p.mic_level_db or p.mic_colour_db
-                or p.source_colour_db):
+        has_other_heads = p.head_size or p.head_colour_db or p.side_level_db
+        if not (has_other_heads or p.rt60_s or p.mic_level_db or p.mic_colour_db or p.source_colour_db):
             return self._as_measured[which]
         head = self.heads[which]
         response, rt60_s, tail, microphones, colour = head.response, head.rt60_s, None, None, None
         if np.isnan(head.rt60_s):  # a measured room neither grows with the head nor stands in another room
-            is_other = (p.head_size or p.head_colour_db or p.side_level_db) and rng.random() < p.head_share
-            if p.head_size and is_other:
-                size = rng.uniform(*p.head_size)
-                response = hrir.resized(head, size, p.sample_rate_hz, p.hrir_padding_samples)
-            if p.head_colour_db and is_other:
-                response = recoloured(rng, response, self.directions_deg, p.head_colour_db)
-            if p.side_level_db and is_other:
-                response = with_side_level(rng, response, self.directions_deg, p.side_level_db)
+            if has_other_heads and rng.random() < p.head_share:
+                if p.head_size:
+                    size = rng.uniform(*p.head_size)
+                    response = hrir.resized(head, size, p.sample_rate_hz, p.hrir_padding_samples)
+                if p.head_colour_db:
+                    response = recoloured(rng, response, self.directions_deg, p.head_colour_db)
+                if p.side_level_db:
+                    response = with_side_level(rng, response, self.directions_deg, p.side_level_db)
             if p.rt60_s and rng.random() < p.room_share:
                 room = rooms.draw(rng, p.rt60_s, p.drr_db)
                 response, tail = rooms.responses(room, response, self.directions_deg, p.sample_rate_hz, rng)
