@@ -24,10 +24,10 @@ import mixing
 from console import BadInput, notice
 
 PLACES, NOISES = 4, 4   # of a lot: the transforms of a place serve 4 noises
-AZIMUTHS = 24           # at most, of a place: more places teach more than all azimuths of each; a lot is 384 samples,
-                        # 25 MB
-LOTS_MIXED = 32         # in every batch: with few places in it the network learns those, not all
-LOTS_PER_EPOCH = 96     # between validations and checkpoints: 36,864 samples
+AZIMUTHS = 8            # at most, of a place: more places teach more than all azimuths of each; a lot is 128 samples,
+                        # 8 MB
+LOTS_MIXED = 96         # in every batch: with few places in it the network learns those, not all
+LOTS_PER_EPOCH = 288    # between validations and checkpoints: 36,864 samples
 VALIDATION_LOTS, VALIDATION_AZIMUTHS = 128, 6   # spreads are measured on them, and more places say more than azimuths
 TRAINING, VALIDATION = 0, 1
 

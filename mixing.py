@@ -26,8 +26,8 @@ class Place(NamedTuple):
     """A head in its surroundings, through its microphones, as spectra for excerpts of reach + sample_length.
 
     `heard_from` (direction, 2, bin); `tail` (2, bin of the longer excerpts with `tail_reach`) is a simulated room's
-    late part, the same for all directions; `microphones` (2, bin) is all that diotic noise passes; `colour` (tap,)
-    filters the speech. The last three are None where there is no such thing.
+    late part, the same for all directions but for its `tail_level` (direction,); `microphones` (2, bin) is all that
+    diotic noise passes; `colour` (tap,) filters the speech. What there is no such thing of is None.
     """
 
     hrir: str
@@ -36,6 +36,7 @@ class Place(NamedTuple):
     heard_from: np.ndarray
     tail_reach: int = 0
     tail: np.ndarray = None
+    tail_level: np.ndarray = None
     microphones: np.ndarray = None
     colour: np.ndarray = None
 
@@ -85,7 +86,8 @@ class Mixer:
         if not (has_other_heads or p.rt60_s or p.mic_level_db or p.mic_colour_db or p.source_colour_db):
             return self._as_measured[which]
         head = self.heads[which]
-        response, rt60_s, tail, microphones, colour = head.response, head.rt60_s, None, None, None
+        response, rt60_s = head.response, head.rt60_s
+        level = tail = microphones = colour = None
         if np.isnan(head.rt60_s):  # a measured room neither grows with the head nor stands in another room
             if has_other_heads and rng.random() < p.head_share:
                 if p.head_size:
@@ -94,20 +96,22 @@ class Mixer:
                 if p.head_colour_db:
                     response = recoloured(rng, response, self.directions_deg, p.head_colour_db)
                 if p.side_level_db:
-                    response = with_side_level(rng, response, self.directions_deg, p.side_level_db)
+                    level = side_level(rng, self.directions_deg, p.side_level_db)
             if p.rt60_s and rng.random() < p.room_share:
                 room = rooms.draw(rng, p.rt60_s, p.drr_db)
                 response, tail = rooms.responses(room, response, self.directions_deg, p.sample_rate_hz, rng)
                 rt60_s = room.rt60_s
+            if level is not None:
+                response = response * level[:, np.newaxis, np.newaxis]
         if p.mic_level_db or p.mic_colour_db:
             microphones = scene.minimum_phase(scene.random_curve(rng, p.mic_colour_db, (2,)))
             level_db = rng.uniform(-p.mic_level_db, p.mic_level_db) * np.array([[-0.5], [0.5]])
             microphones *= (10 ** (level_db / 20)).astype(np.float32)
         if p.source_colour_db:
             colour = scene.minimum_phase(scene.random_curve(rng, p.source_colour_db))
-        return self._place(head.name, rt60_s, response, tail, microphones, colour)
+        return self._place(head.name, rt60_s, response, tail, level, microphones, colour)
 
-    def _place(self, name, rt60_s, response, tail=None, microphones=None, colour=None):
+    def _place(self, name, rt60_s, response, tail=None, tail_level=None, microphones=None, colour=None):
         """Transform what is given in taps, microphones (2, tap), for excerpts that hold all of it in full swing."""
         length = self.params.sample_length
         through = scene.FILTER_TAPS * ((microphones is not None) + bool(self.params.noise_colour_db))
@@ -115,7 +119,8 @@ class Mixer:
         place = Place(name, rt60_s, size - length, scene.response_spectrum(response, size), colour=colour)
         if tail is not None:
             tail_size = scene.fft_size(length + tail.shape[-1] + through)
-            place = place._replace(tail_reach=tail_size - length, tail=scene.response_spectrum(tail, tail_size))
+            place = place._replace(tail_reach=tail_size - length, tail=scene.response_spectrum(tail, tail_size),
+                                   tail_level=tail_level)
         if microphones is not None:
             spectrum = scene.response_spectrum(microphones, size)
             place = place._replace(heard_from=place.heard_from * spectrum, microphones=spectrum)
@@ -135,7 +140,8 @@ class Mixer:
                                     scene.response_spectrum(colour, size), reach + length)
         at_ears = scene.at_ears(excerpt[-(place.reach + length):], _directions(place, rows), length)
         if place.tail is not None:
-            at_ears += scene.at_ears(excerpt[-(place.tail_reach + length):], place.tail, length)
+            late = scene.at_ears(excerpt[-(place.tail_reach + length):], place.tail, length)
+            at_ears += late if place.tail_level is None else place.tail_level[rows, np.newaxis, np.newaxis] * late
         return at_ears
 
     # ------------------------------------------------------------------------------------------------ speech
@@ -259,25 +265,25 @@ def _directions(place, rows):
     return place.heard_from if everything else place.heard_from[rows]
 
 
-def with_side_level(rng, response, azimuth_deg, range_db):
-    """Responses of a set whose sides are louder or weaker than its front, as Surrey's room A is by -5 dB.
+def side_level(rng, azimuth_deg, range_db):
+    """Draw the levels of a set whose sides are louder or weaker than its front, as Surrey's room A is by -5 dB.
 
-    Source and diffuse noise are: the noise then comes more from the front, and at the sides the source is weaker in it.
+    All that is heard from a direction has its level, the room with it. So has diffuse noise, which then comes more from
+    the front, while at the sides the source is weaker in it.
 
     Parameters
     ----------
     rng : np.random.Generator
-    response : np.ndarray [shape=(azimuth, 2, tap)]
     azimuth_deg : np.ndarray [shape=(azimuth,)], -90..90
     range_db : (low, high), of the level at the sides, which goes to 0 dB evenly from SIDES_BEGIN_DEG to the front
 
     Returns
     -------
-    np.ndarray [shape=(azimuth, 2, tap)], float32
+    np.ndarray [shape=(azimuth,)], float32, factors
 
     """
     level_db = rng.uniform(*range_db) * np.minimum(1, np.abs(azimuth_deg) / rng.uniform(*SIDES_BEGIN_DEG))
-    return (response * 10 ** (level_db / 20)[:, np.newaxis, np.newaxis]).astype(np.float32)
+    return (10 ** (level_db / 20)).astype(np.float32)
 
 
 def recoloured(rng, response, azimuth_deg, spread_db):

@@ -71,7 +71,7 @@ class Params:
     l2: float = 1e-3                  # of its convolutions
     loss: str = "distribution"
     label_spread_deg: float = 3.0     # standard deviation of the soft labels: HL-Gauss, Imani and White, ICML 2018
-    readout_reach_deg: float = 10.0   # the answer is the mean of the distribution this far around its peak
+    readout_reach_deg: float = 5.0    # the answer is the mean of the distribution this far around its peak
 
     # Training: docs/experiments.md holds the measurements behind these.
     batch_size: int = 64

@@ -49,7 +49,7 @@ def soft_labels(azimuth_deg, params):
 def read_out(distribution, params):
     """One azimuth from a distribution, its mean within readout_reach_deg of its peak, and the distribution's width.
 
-    At the ends of the grid the neighbourhood is one-sided and its mean is drawn inwards by up to 2 degrees. That is
+    At the ends of the grid the neighbourhood is one-sided and its mean is drawn inwards by up to 1.2 degrees. That is
     undone: reading out the soft label of any azimuth gives that azimuth, and the width that labels have in the middle.
 
     Parameters

@@ -266,6 +266,21 @@ def test_levelled_sides_change_source_and_noise_but_neither_cues_nor_the_front()
     assert 0 < np.mean(np.array(levels) < 0.8 * max(levels)) < 1
 
 
+def test_levelled_sides_have_the_level_of_their_room_too():
+    flags = {"rt60_s": (0.4, 0.4), "drr_db": (0, 0)}
+    signal = np.random.default_rng(1).standard_normal(40_000).astype(np.float32)
+
+    def heard(rows, **more):
+        made_by = mixer(**flags, **more)
+        place = made_by.place(np.random.default_rng(0))
+        return place, made_by.heard(place, signal, 20_000, rows)
+
+    (place, own), (levelled, other) = heard([0, 18, 36]), heard([0, 18, 36], side_level_db=(-6, -6))
+    assert place.tail is not None and place.rt60_s == levelled.rt60_s
+    gain_db = 10 * np.log10(np.square(other).mean(axis=-1) / np.square(own).mean(axis=-1))
+    np.testing.assert_allclose(gain_db, [[-6, -6], [0, 0], [-6, -6]], atol=0.7)  # of other random tails
+
+
 def test_a_measured_room_neither_grows_nor_stands_in_another():
     room = mixer().heads[0]._replace(rt60_s=0.4)
     params = replace(PARAMS, rt60_s=(1.0, 1.0), head_size=(1.15, 1.15))
