@@ -276,7 +276,8 @@ def test_levelled_sides_have_the_level_of_their_room_too():
         return place, made_by.heard(place, signal, 20_000, rows)
 
     (place, own), (levelled, other) = heard([0, 18, 36]), heard([0, 18, 36], side_level_db=(-6, -6))
-    assert place.tail is not None and place.rt60_s == levelled.rt60_s
+    assert place.tail is not None
+    assert place.rt60_s == levelled.rt60_s
     gain_db = 10 * np.log10(np.square(other).mean(axis=-1) / np.square(own).mean(axis=-1))
     np.testing.assert_allclose(gain_db, [[-6, -6], [0, 0], [-6, -6]], atol=0.7)  # of other random tails
 
