@@ -75,21 +75,26 @@ def fit(feed, epochs, out, resume, origin=None):
         begin = time.monotonic()
         loss = _train_epoch(network, feed, epoch, epochs)
         seconds = time.monotonic() - begin
+        _need_finite(loss, epoch, params)
         validation_loss, within_5_deg_percent = evaluate(network, feed)
+        _need_finite(validation_loss, epoch, params)
         history.append({"epoch": epoch, "loss": loss, "validation_loss": validation_loss,
                         "validation_within_5_deg_percent": within_5_deg_percent,
                         "learning_rate": learning_rate_at((epoch - 1) / epochs, params),
                         "samples_per_s": feed.training_count / seconds,
                         "seconds": time.monotonic() - begin})
-        if not math.isfinite(loss) or not math.isfinite(validation_loss):
-            raise BadInput(f"The loss is no longer finite in epoch {epoch}; start again with a smaller --learning-rate "
-                           f"than {params.learning_rate:g}.")
         if _epochs_since_best(history) == 0:
             network.save(out / "best.keras")
         network.save(out / "last.keras", {"history": history, "data": feed.fingerprint})
         _write_history(history, out)
         print(_line(history, epochs), flush=True)
     return history
+
+
+def _need_finite(loss, epoch, params):
+    if not math.isfinite(loss):
+        raise BadInput(f"The loss is no longer finite in epoch {epoch}; start again with a smaller --learning-rate than "
+                       f"{params.learning_rate:g}.")
 
 
 def _train_epoch(network, feed, epoch, epochs):

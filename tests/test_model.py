@@ -316,6 +316,7 @@ def test_training_stops_early_and_keeps_the_best(feed, tmp_path, monkeypatch):
 
 def test_a_loss_that_explodes_is_reported(feed, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "_train_epoch", lambda *_: float("nan"))
+    monkeypatch.setattr(training, "evaluate", lambda *_: pytest.fail("validates a network that is lost"))
     with pytest.raises(BadInput, match="--learning-rate"):
         training.fit(feed, 2, tmp_path, resume=False)
     assert not (tmp_path / "last.keras").exists()
