@@ -87,7 +87,7 @@ class Params:
 
     # Localising recordings.
     hop_s: float = 0.1                # from answer to answer
-    most_within_95_deg: float = 25.0  # 95 % of the errors, of an answer that counts: measured in docs/recordings.md
+    most_within_95_deg: float = 15.0  # 95 % of the errors, of an answer that counts: measured in docs/recordings.md
 
     # Scoring: Pang et al. 2019 count a prediction within 5 degrees as correct.
     tolerance_deg: float = 5.0
