@@ -93,8 +93,8 @@ def fit(feed, epochs, out, resume, origin=None):
 
 def _need_finite(loss, epoch, params):
     if not math.isfinite(loss):
-        raise BadInput(f"The loss is no longer finite in epoch {epoch}; start again with a smaller --learning-rate than "
-                       f"{params.learning_rate:g}.")
+        raise BadInput(f"The loss is no longer finite in epoch {epoch}; start again with a smaller --learning-rate "
+                       f"than {params.learning_rate:g}.")
 
 
 def _train_epoch(network, feed, epoch, epochs):
