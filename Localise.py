@@ -116,9 +116,8 @@ def localise(path, tracker, args):
         for block in dataset.ear_blocks(path, params, args.channels):
             tracker.push(block[:, ::-1] if args.swap_ears else block)
             bar.update(round(len(block) / params.sample_rate_hz, 2))
-    least_s = params.sample_length / params.sample_rate_hz
-    if tracker.seconds < least_s:
-        raise BadInput(f"{path} is {tracker.seconds:.3f} s long; it must be at least {least_s:.3f} s.")
+    if tracker.seconds < params.sample_s:
+        raise BadInput(f"{path} is {tracker.seconds:.3f} s long; it must be at least {params.sample_s:.3f} s.")
     if tracker.peak.min() < SILENT_PEAK <= tracker.peak.max():
         side = ("left", "right")[int(tracker.peak.argmin())]
         raise BadInput(f"{path} has nothing in its {side} channel; check the microphone or its cable and record again.")

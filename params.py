@@ -147,6 +147,11 @@ class Params:
         return max(1, count * 50 // max(50, self.frames))
 
     @property
+    def sample_s(self):
+        """`sample_length` in seconds (1.02)."""
+        return self.sample_length / self.sample_rate_hz
+
+    @property
     def excerpt_s(self):
         """`excerpt_length` in seconds (1.04)."""
         return self.excerpt_length / self.sample_rate_hz

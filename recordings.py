@@ -116,9 +116,8 @@ def _checked(row, folder, durations, params):
         raise BadInput(f"{', '.join(texts)} are not finite")
     if not 0 <= start_s < end_s <= durations[name] + 0.01:
         raise BadInput(f"{start_s:g} to {end_s:g} s does not lie within {name} ({durations[name]:.2f} s)")
-    least_s = params.sample_length / params.sample_rate_hz
-    if end_s - start_s < least_s:
-        raise BadInput(f"{start_s:g} to {end_s:g} s is shorter than a sample ({least_s:.2f} s)")
+    if end_s - start_s < params.sample_s:
+        raise BadInput(f"{start_s:g} to {end_s:g} s is shorter than a sample ({params.sample_s:.2f} s)")
     if not -90 <= azimuth_deg <= 90:
         raise BadInput(f"azimuth {azimuth_deg:g} is not within -90 (left) to 90 (right)")
     return name, Stretch(start_s, end_s, azimuth_deg)

@@ -53,8 +53,9 @@ def test_it_was_made_as_its_card_says(network, tmp_path, monkeypatch):
     least, step, greatest = map(float, re.search(r"\$\(seq -s ' ' (\S+) (\S+) (\S+)\)", command).groups())
     azimuths = " ".join(f"{azimuth:g}" for azimuth in np.arange(least, greatest + step / 2, step))
     argv = re.sub(r"\$\(.*?\)", azimuths, command).split()
-    (tmp_path / argv[argv.index("--from") + 1]).parent.mkdir(parents=True)
-    (tmp_path / argv[argv.index("--from") + 1]).touch()
+    origin = tmp_path / argv[argv.index("--from") + 1]
+    origin.parent.mkdir()
+    origin.touch()
     monkeypatch.chdir(tmp_path)
     params, _ = TrainingCNN.parse_args(argv)
     assert differences(network.scenes, params.scenes) == ""

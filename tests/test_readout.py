@@ -22,7 +22,9 @@ def test_soft_labels_are_distributions_around_their_azimuth():
 
 def test_reading_out_a_soft_label_gives_its_azimuth_and_no_spread():
     azimuth_deg, width_deg = read_out(soft_labels(FINE, PARAMS), PARAMS)
-    assert np.abs(azimuth_deg - FINE).max() < 0.2  # halfway between two classes either may be the peak
+    is_halfway = FINE % 5 == 2.5  # between two classes, where either may be the peak
+    assert np.abs(azimuth_deg - FINE)[~is_halfway].max() < 0.15
+    assert np.abs(azimuth_deg - FINE)[is_halfway].max() < 0.2
     assert np.ptp(width_deg) < 0.2  # at the ends too, where labels are one-sided
     assert uncalibrated_spread(width_deg, PARAMS).max() < 1.0
 
