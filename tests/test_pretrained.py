@@ -62,6 +62,13 @@ def test_it_was_made_as_its_card_says(network, tmp_path, monkeypatch):
     assert differences(network.params.training, params.training) == ""
 
 
+def test_equal_ears_are_straight_ahead(network):
+    for frames in (10, 50):
+        azimuth_deg, spread_deg, _ = network.answer(np.zeros((1, *PARAMS.sample_shape[:1], frames, 2), np.float16))
+        assert abs(azimuth_deg[0]) < 1
+        assert spread_deg[0] < 5
+
+
 @pytest.mark.parametrize(("changes", "least_percent", "most_mae_deg"), [
     ({"snr_db": (20,)}, 99, 1.0),
     ({"snr_db": (0,)}, 93, 2.0),
