@@ -5,9 +5,10 @@
 
 The first reflections are image sources (Allen and Berkley 1979), each with the HRIR of its own direction; what follows
 is noise that decays with the reverberation time and has the coherence that a diffuse field has at this head's ears.
-Absorption grows with frequency, as that of curtains, carpets and air does, so treble decays faster. Simpler than a
-room: all walls absorb alike, and the late part is the same for every azimuth (in a diffuse field it does not depend on
-it).
+Absorption grows with frequency, as that of curtains, carpets and air does, so treble decays faster. In every other room
+the head stands on a table, whose top reflects the source a fraction of a millisecond to a few after the direct sound
+and, as it comes from below, with the delays of a source nearer to the front. Simpler than a room: all walls absorb
+alike, and the late part is the same for every azimuth (in a diffuse field it does not depend on it).
 """
 from typing import NamedTuple
 
@@ -21,6 +22,9 @@ EARLY_SHARE = 1 / 20           # in rooms of short reverberation in this share o
 LATEST_IMAGE_S = 0.05
 WALL_TAPS = 32                # in which a wall's smooth response has died away
 WALL_DISTANCE_M = 0.4         # least, of head and source
+TABLE_SHARE = 0.5             # of the rooms
+TABLE_BELOW_M = (0.2, 0.9)    # the ears
+TABLE_GAIN = (0.1, 0.6)       # of what a rigid plane would reflect: tables end, and things lie on them
 COHERENCE_BINS = 257          # a head's responses are short, so its coherence is smooth
 REFERENCE_HZ = 1000.0         # where the reverberation time is the one asked for
 MOST_TREBLE = 0.2             # per kHz: at 5 kHz the reverberation time is down to 1 / 1.8 of that at 1 kHz
@@ -31,6 +35,7 @@ class Room(NamedTuple):
     """A shoebox with a head in it that looks along `yaw_deg` (0 = +x), the source `distance_m` away.
 
     `rt60_s` is the reverberation time at 1 kHz; `treble` by how much absorption grows with every kHz, as a share of it.
+    A table's top `table_below_m` below ears and source reflects `table_gain` of their sound pressure; 0 is no table.
     """
 
     size_m: np.ndarray
@@ -40,6 +45,8 @@ class Room(NamedTuple):
     rt60_s: float
     drr_db: float
     treble: float = 0.0
+    table_below_m: float = 0.0
+    table_gain: float = 0.0
 
     def rt60_at(self, hz):
         """Reverberation time in seconds at frequencies in Hz."""
@@ -47,13 +54,14 @@ class Room(NamedTuple):
 
 
 def draw(rng, rt60_s, drr_db):
-    """Draw a room of 3 x 3 x 2.4 to 10 x 8 x 4 m; RT60 (evenly in its logarithm) and DRR from their ranges."""
+    """Draw a room of 3 x 3 x 2.4 to 10 x 8 x 4 m; RT60 (evenly in its logarithm) and DRR from their ranges; a table."""
     size = rng.uniform((3.0, 3.0, 2.4), (10.0, 8.0, 4.0))
     distance = rng.uniform(0.8, min(size[:2].min() / 2 - WALL_DISTANCE_M, 3.0))
     margin = distance + WALL_DISTANCE_M - 1e-9
     listener = np.array([*rng.uniform(margin, size[:2] - margin), rng.uniform(1.1, 1.8)])
     return Room(size, listener, rng.uniform(0, 360), distance, float(np.exp(rng.uniform(*np.log(rt60_s)))),
-                float(rng.uniform(*drr_db)), float(rng.uniform(0, MOST_TREBLE)))
+                float(rng.uniform(*drr_db)), float(rng.uniform(0, MOST_TREBLE)), float(rng.uniform(*TABLE_BELOW_M)),
+                float(rng.uniform(*TABLE_GAIN)) if rng.random() < TABLE_SHARE else 0.0)
 
 
 def responses(room, response, azimuth_deg, sample_rate_hz, rng):
@@ -61,7 +69,8 @@ def responses(room, response, azimuth_deg, sample_rate_hz, rng):
 
     The direct sound is the head's own response, untouched; reflections and tail are scaled together so that with the
     source in front (the row nearest to 0 degrees) the energy of both ears has the room's direct-to-reverberant ratio,
-    and shared between them so that the decay is that of the reverberation time.
+    and shared between them so that the decay is that of the reverberation time. What a table reflects counts on
+    neither side: mostly it arrives within the 2.5 ms that are commonly taken for the direct sound.
 
     Parameters
     ----------
@@ -91,6 +100,8 @@ def responses(room, response, azimuth_deg, sample_rate_hz, rng):
     scale = np.float32(np.sqrt(reverberant / np.square(both).sum()))
     reflections *= scale
     reflections[..., :response.shape[-1]] += response
+    if room.table_gain:
+        _add_table(reflections, room, response, azimuth_deg, sample_rate_hz)
     return reflections, (scale * tail).astype(np.float32)
 
 
@@ -119,14 +130,27 @@ def _first_reflections(room, response, azimuth_deg, sample_rate_hz):
     metres = np.linalg.norm(path, axis=-1)
     delay = np.rint((metres - room.distance_m) / SPEED_OF_SOUND_M_PER_S * sample_rate_hz).astype(int)
     gain = (room.distance_m / metres).astype(np.float32)
-    lateral_deg = np.rad2deg(np.arcsin(np.clip(path @ right / metres, -1, 1)))  # of the front half plane, as cues go
-    middles = (azimuth_deg[1:] + azimuth_deg[:-1]) / 2
-    row = np.searchsorted(middles, lateral_deg)
+    row = _row_heard(path @ right / metres, azimuth_deg)
     for target in range(len(azimuth_deg)):
         for each in np.flatnonzero(delay[target] < out.shape[-1] - taps):
             at = delay[target, each]
             out[target, :, at:at + taps] += gain[target, each] * behind_walls[count[each] - 1][row[target, each]]
     return out
+
+
+def _row_heard(sine, azimuth_deg):
+    """Row of the front half plane, as cues go, of paths whose direction has this component to the right."""
+    lateral_deg = np.rad2deg(np.arcsin(np.clip(sine, -1, 1)))
+    return np.searchsorted((azimuth_deg[1:] + azimuth_deg[:-1]) / 2, lateral_deg)
+
+
+def _add_table(near, room, response, azimuth_deg, sample_rate_hz):
+    """Add the image of each source in the table's top, which is as far below the ears as below the source."""
+    metres = np.hypot(room.distance_m, 2 * room.table_below_m)
+    begins = round((metres - room.distance_m) / SPEED_OF_SOUND_M_PER_S * sample_rate_hz)
+    row = _row_heard(np.sin(np.deg2rad(azimuth_deg)) * room.distance_m / metres, azimuth_deg)
+    gain = np.float32(room.table_gain * room.distance_m / metres)
+    near[..., begins:begins + response.shape[-1]] += gain * response[row]
 
 
 def _images(source, size_m):

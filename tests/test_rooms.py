@@ -28,7 +28,7 @@ def without_direct(whole):
 @pytest.mark.parametrize("drr_db", [-3, 5, 15])
 def test_reverberation_time_and_ratio_are_those_asked_for(rt60_s, drr_db):
     rng = np.random.default_rng(round(100 * rt60_s) + drr_db + 3)
-    room = rooms.draw(rng, (rt60_s, rt60_s), (drr_db, drr_db))._replace(treble=0)
+    room = rooms.draw(rng, (rt60_s, rt60_s), (drr_db, drr_db))._replace(treble=0, table_gain=0)
     reverberation = without_direct(impulse_responses(room))[18]
     ratio_db = 10 * np.log10(np.square(HEAD.response[18]).sum() / np.square(reverberation).sum())
     assert ratio_db == pytest.approx(drr_db, abs=0.01)
@@ -47,13 +47,18 @@ def test_treble_decays_faster_by_as_much_as_asked_for():
 
 def test_draws_stay_in_their_ranges_and_rooms():
     rng = np.random.default_rng(0)
+    tables = 0
     for _ in range(200):
         room = rooms.draw(rng, (0.1, 1.0), (-3, 15))
+        tables += room.table_gain > 0
         assert 0.1 <= room.rt60_s <= 1.0
         assert -3 <= room.drr_db <= 15
         assert np.all(room.listener_m[:2] - room.distance_m > 0.3)
         assert np.all(room.listener_m[:2] + room.distance_m < room.size_m[:2] - 0.3)
         assert 0.5 < room.listener_m[2] < room.size_m[2]
+        assert 0 <= room.table_gain <= 0.6
+        assert room.listener_m[2] - room.table_below_m > 0.1
+    assert 80 < tables < 120
 
 
 def test_image_sources_mirror_at_the_walls():
@@ -92,6 +97,18 @@ def test_reflections_arrive_when_their_image_does(azimuth_deg, yaw_deg):
     reflections = rooms._first_reflections(room, click, HEAD.azimuth_deg, RATE)[18 + azimuth_deg // 5, 0]
     first = np.flatnonzero(reflections)[0]
     assert first == pytest.approx((np.hypot(1, 2) - 1) / 343 * RATE, abs=1)
+
+
+def test_a_table_adds_the_source_mirrored_in_it():
+    """1.2 m away and 0.45 m above it: 1.5 m of way, so 0.3 m later and 1.2 / 1.5 as loud, from 36.9 degrees below."""
+    room = rooms.Room(np.array([6.0, 5.0, 3.0]), np.array([3.0, 2.5, 1.5]), 20.0, 1.2, 0.3, 6.0)
+    with_table = room._replace(table_below_m=0.45, table_gain=0.5)
+    added = impulse_responses(with_table) - impulse_responses(room)
+    at, taps = round(0.3 / 343 * RATE), HEAD.response.shape[-1]
+    assert np.allclose(added[..., :at], 0)
+    for azimuth_deg, heard_deg in ((0, 0), (-90, -55), (90, 55), (30, 25)):  # asin(0.8 sin azimuth), to 5 degrees
+        expected = 0.5 * 0.8 * HEAD.response[18 + heard_deg // 5]
+        assert np.allclose(added[18 + azimuth_deg // 5][:, at:at + taps], expected, atol=1e-6)
 
 
 def test_the_tail_has_the_heads_diffuse_coherence():
