@@ -128,14 +128,19 @@ def _first_reflections(room, response, azimuth_deg, sample_rate_hz):
     image, count = _images(source, room.size_m)                             # (azimuth, image, 3), (image,)
     path = image - room.listener_m
     metres = np.linalg.norm(path, axis=-1)
-    delay = np.rint((metres - room.distance_m) / SPEED_OF_SOUND_M_PER_S * sample_rate_hz).astype(int)
-    gain = (room.distance_m / metres).astype(np.float32)
+    delay, gain = _after_direct(room, metres, sample_rate_hz)
     row = _row_heard(path @ right / metres, azimuth_deg)
     for target in range(len(azimuth_deg)):
         for each in np.flatnonzero(delay[target] < out.shape[-1] - taps):
             at = delay[target, each]
             out[target, :, at:at + taps] += gain[target, each] * behind_walls[count[each] - 1][row[target, each]]
     return out
+
+
+def _after_direct(room, metres, sample_rate_hz):
+    """Of paths of this length: how many samples after the direct sound, int, and gains relative to it, float32."""
+    delay = np.rint((metres - room.distance_m) / SPEED_OF_SOUND_M_PER_S * sample_rate_hz).astype(int)
+    return delay, (room.distance_m / metres).astype(np.float32)
 
 
 def _row_heard(sine, azimuth_deg):
@@ -147,10 +152,9 @@ def _row_heard(sine, azimuth_deg):
 def _add_table(near, room, response, azimuth_deg, sample_rate_hz):
     """Add the image of each source in the table's top, which is as far below the ears as below the source."""
     metres = np.hypot(room.distance_m, 2 * room.table_below_m)
-    begins = round((metres - room.distance_m) / SPEED_OF_SOUND_M_PER_S * sample_rate_hz)
+    begins, gain = _after_direct(room, metres, sample_rate_hz)
     row = _row_heard(np.sin(np.deg2rad(azimuth_deg)) * room.distance_m / metres, azimuth_deg)
-    gain = np.float32(room.table_gain * room.distance_m / metres)
-    near[..., begins:begins + response.shape[-1]] += gain * response[row]
+    near[..., begins:begins + response.shape[-1]] += np.float32(room.table_gain) * gain * response[row]
 
 
 def _images(source, size_m):
