@@ -284,6 +284,7 @@ def main(argv=None):
         "GCC-PHAT": lambda ears: np.interp(gcc_phat_delays(ears, params), table_s, GRID_DEG),
     }
     rows, timing = [], {}
+    print("Per cent of the model's answers within 5 degrees, rounded to whole degrees (in brackets: not rounded)")
     for condition in CONDITIONS:
         predicted, true_deg, speakers, seconds = measure(condition, systems, speech, noise, sources[condition.head],
                                                          params)
@@ -293,7 +294,7 @@ def main(argv=None):
             timing = {name: value / len(true_deg) / len(condition.snrs_db) for name, value in seconds.items()}
         print(f"{condition.head:<16} {condition.field:<8} {condition.label:<12}   " + "   ".join(
             f"{name_of(row[1])} {row[3]['within_5_deg_percent']:.1f} "
-            f"({row[3]['within_5_deg_not_rounded_percent']:.1f} not rounded)" for row in rows
+            f"({row[3]['within_5_deg_not_rounded_percent']:.1f})" for row in rows
             if row[0] == condition and row[2] == "model"), flush=True)
     out = console.folder_for_output(args.out)
     with console.written_whole(out / "ACCURACY.md") as partial:
