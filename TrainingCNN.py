@@ -29,8 +29,9 @@ def parse_args(argv=None):
     parser.add_argument("--data", metavar="DIR", nargs="+", help="folders of training shards (default: BinSL_TRAIN)")
     parser.add_argument("--weights", metavar="W", nargs="+", type=float,
                         help="how often the samples of each folder come in an epoch (default: once)")
-    parser.add_argument("--from", metavar="MODEL", dest="origin",
-                        help="begin with the weights of a trained model (docs/recordings.md)")
+    parser.add_argument("--from", metavar="MODEL", nargs="+", dest="origins", default=[],
+                        help="begin with the weights of a trained model (docs/recordings.md), or with the mean of "
+                             "several that were trained on from one")
     parser.add_argument("--from-wavs", action="store_true", help="mix afresh for every batch instead of reading shards")
     parser.add_argument("--samples", metavar="N", type=int,
                         help=f"from wavs: how many to train on (default: {default.samples_to_see})")
@@ -67,8 +68,9 @@ def parse_args(argv=None):
                    if args.from_wavs else "does nothing without --from-wavs; shards are what SpatialiseTRAIN.py made.")
             raise BadInput(f"{flag_of(flag)} {why}")
     params = spatialise.scene_params(args, "TRAIN") if args.from_wavs else default
-    if args.origin and not Path(args.origin).is_file():
-        raise BadInput(f"--from {args.origin} is not a file; name a .keras file that TrainingCNN.py wrote.")
+    for origin in args.origins:
+        if not Path(origin).is_file():
+            raise BadInput(f"--from {origin} is not a file; name a .keras file that TrainingCNN.py wrote.")
     loss = args.loss or ("mse" if args.model == "original" else default.loss)
     return replace(params, model=args.model, loss=loss, batch_size=args.batch_size, learning_rate=args.learning_rate,
                    seed=args.seed), args
@@ -113,7 +115,7 @@ def train(feed, args):
         epochs = args.epochs or feed.epochs
         print(f"{feed.training_count} training and {feed.validation_count} validation samples an epoch of "
               f"{feed.title}, {epochs} epochs, model: {feed.params.model}, loss: {feed.params.loss}.", flush=True)
-        history = training.fit(feed, epochs, out, resume, args.origin)
+        history = training.fit(feed, epochs, out, resume, args.origins)
     best = min(history, key=lambda row: row["validation_loss"])
     print(f"{out}: best.keras is epoch {best['epoch']}, {best['validation_within_5_deg_percent']:.1f} % of the "
           f"validation samples within 5 degrees; last.keras is epoch {history[-1]['epoch']}; history.csv, history.png.")

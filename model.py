@@ -494,13 +494,19 @@ class Network:
         parting = None if outputs.fits is None else parting_deg(azimuth_deg, outputs.fits, self.params)
         return Reading(azimuth_deg, width_deg, signs_of(azimuth_deg, width_deg, outputs.said, parting, outputs.sizes))
 
-    def begin_with(self, other):
-        """Take the weights of another network; BadInput where it is of another kind."""
-        ours, theirs = ({name: network.params.training[name] for name in ("model", "loss", "class_deg")}
-                        for network in (self, other))
-        if differ := differences(theirs, ours):
-            raise BadInput(f"--from names a model that differs ({differ}); give the same --model and --loss.")
-        self.keras_model.set_weights(other.keras_model.get_weights())
+    def begin_with(self, others):
+        """Take the mean of other networks' weights; BadInput where one is of another kind.
+
+        Networks trained on from one and the same lie in one valley, where the mean keeps what each has learnt (model
+        soups: Wortsman et al., ICML 2022). Of networks begun at random it is worth nothing.
+        """
+        for other in others:
+            ours, theirs = ({name: network.params.training[name] for name in ("model", "loss", "class_deg")}
+                            for network in (self, other))
+            if differ := differences(theirs, ours):
+                raise BadInput(f"--from names a model that differs ({differ}); give the same --model and --loss.")
+        weights = zip(*(other.keras_model.get_weights() for other in others))
+        self.keras_model.set_weights([np.mean(same, axis=0) for same in weights])
 
     def calibrate(self, signs, error_deg):
         """Measure how far errors reach, on the signs of `reading_of` samples that were not trained on."""

@@ -29,7 +29,7 @@ def patience_for(epochs, params):
     return max(params.patience_min, round(params.patience_share * epochs))
 
 
-def fit(feed, epochs, out, resume, origin=None):
+def fit(feed, epochs, out, resume, origins=()):
     """Train a network and keep best.keras, last.keras, history.csv and history.png in `out` after every epoch.
 
     last.keras is the one that counts: it holds the weights, the optimiser's variables and the history, from which best
@@ -41,7 +41,7 @@ def fit(feed, epochs, out, resume, origin=None):
     epochs : int, to have in the end
     out : Path, an existing folder
     resume : bool, go on with out/last.keras if it is there
-    origin : path of a model, optional: begin with its weights in place of random ones
+    origins : paths of models: begin with their weights, averaged, in place of random ones
 
     Returns
     -------
@@ -49,8 +49,8 @@ def fit(feed, epochs, out, resume, origin=None):
 
     Raises
     ------
-    BadInput : out/last.keras was trained with other parameters or data, or cannot be read; `origin` is another network;
-        or the disk refuses
+    BadInput : out/last.keras was trained with other parameters or data, or cannot be read; one of `origins` is of
+        another kind; or the disk refuses
 
     """
     params = feed.params
@@ -65,8 +65,8 @@ def fit(feed, epochs, out, resume, origin=None):
     else:
         templates = baseline.unit_vectors(baseline.template_cues(params)) if params.model == "bands" else None
         network, history = Network(params, feed.scenes, templates), []
-        if origin:
-            network.begin_with(Network.load(origin))
+        if origins:
+            network.begin_with([Network.load(origin) for origin in origins])
 
     for epoch in range(len(history) + 1, epochs + 1):
         if _epochs_since_best(history) >= patience_for(epochs, params):

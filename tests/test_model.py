@@ -296,6 +296,19 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(feed, tmp_path):
     assert [row["epoch"] for row in history] == [1, 2, 3]
 
 
+def test_several_origins_are_averaged_and_others_refused(feed, tmp_path):
+    origins = [tmp_path / f"{seed}.keras" for seed in (1, 2)]
+    for seed, origin in zip((1, 2), origins):
+        model.Network(replace(feed.params, seed=seed)).save(origin)
+    begun = model.Network(feed.params)
+    begun.begin_with([model.Network.load(origin) for origin in origins])
+    for one, other, mean in zip(*map(weights, origins), begun.keras_model.get_weights()):
+        np.testing.assert_allclose(mean, (one + other) / 2, atol=1e-7)
+    model.Network(replace(feed.params, model="original")).save(tmp_path / "other.keras")
+    with pytest.raises(BadInput, match=r"--from names a model that differs \(model original, wanted bands\)"):
+        training.fit(feed, 1, tmp_path, False, [origins[0], tmp_path / "other.keras"])
+
+
 def test_another_seed_gives_another_network(opened, tmp_path):
     out = [console.folder_for_output(tmp_path / str(seed)) for seed in (1, 2)]
     for seed, folder in zip((1, 2), out):

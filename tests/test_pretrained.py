@@ -1,5 +1,6 @@
 """The model that ships: whole, small, documented, and right on talkers and durations it never saw."""
 import csv
+import itertools
 import json
 import re
 from dataclasses import replace
@@ -53,9 +54,9 @@ def test_it_was_made_as_its_card_says(network, tmp_path, monkeypatch):
     least, step, greatest = map(float, re.search(r"\$\(seq -s ' ' (\S+) (\S+) (\S+)\)", command).groups())
     azimuths = " ".join(f"{azimuth:g}" for azimuth in np.arange(least, greatest + step / 2, step))
     argv = re.sub(r"\$\(.*?\)", azimuths, command).split()
-    origin = tmp_path / argv[argv.index("--from") + 1]
-    origin.parent.mkdir()
-    origin.touch()
+    for origin in itertools.takewhile(lambda word: not word.startswith("--"), argv[argv.index("--from") + 1:]):
+        (tmp_path / origin).parent.mkdir(exist_ok=True)
+        (tmp_path / origin).touch()
     monkeypatch.chdir(tmp_path)
     params, _ = TrainingCNN.parse_args(argv)
     assert differences(network.scenes, params.scenes) == ""

@@ -357,7 +357,7 @@ def test_the_world_and_its_parts(folders, tmp_path):
 
 def test_training_straight_from_wavs(wavs, tmp_path):
     flags = ["--from-wavs", "--speech", wavs("SpeechTRAIN", 4), "--noise", wavs("NoiseTRAIN", 2), "--samples", 2000,
-             "--frames", 50, "--snr-range-db", 0, 30, "--out", tmp_path / "models"]
+             "--frames", 10, "--snr-range-db", 0, 30, "--out", tmp_path / "models"]
     said = run_script("TrainingCNN.py", *flags)
     assert said.stderr == ""
     assert "fresh mixtures of 4 speech x 2 noise files, 1 epochs" in said.stdout
