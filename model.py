@@ -5,13 +5,14 @@
 
 Two networks (Params.model). "original" is that of Pang et al. 2019. "bands" looks at 20 bands of frequency, each by
 itself, through filters that respect left and right and through the templates of a head (baseline.py), and averages what
-they say over any number of frames.
+they say over any number of frames; it answers with what the whole sample and parts of it agree on.
 
 Two ways to train either (Params.loss): "mse" is squared error in degrees on one linear output; "distribution" is
 cross-entropy on a distribution over 37 azimuths against a Gaussian around the true one (readout.py). Either way the
 answer is one continuous azimuth.
 """
 import io
+import itertools
 import json
 import math
 import os
@@ -64,7 +65,9 @@ WINDOW_HOP_FRAMES = 25
 NEPER_PER_DB = np.float32(np.log(10) / 20)
 LEAST_MISFIT = np.float32(1e-3)  # as in baseline.py
 LEAST_SIZE = np.float32(1e-4)
+LEAST_PROBABILITY = np.float32(1e-12)
 VOTE_SHARPNESS = (1.5, 3, 6)    # of softmaxes over fits divided by their standard deviation: broad to nearly one-hot
+LOOK_FRAMES = (10, 17, 25, 50, 100)  # an answer also looks at parts of about these durations, each by itself
 BINS_A_LOGARITHM = 8            # whose misfits are multiplied before it is taken: 2e-3 ** 8 is far from underflow
 PARAMS_ENTRY, STATE_ENTRY = "binsl.json", "binsl_training.npz"  # our own entries in a .keras archive
 
@@ -125,13 +128,47 @@ def _size(values, axis):
     return tf.sqrt(tf.reduce_mean(values * values, axis=axis, keepdims=True)) + LEAST_SIZE
 
 
-def _steadiness(vectors):
+class Cut:
+    """A sample cut into parts, (begin, end) in frames, which begin at even ones; each is seen as if it were alone."""
+
+    def __init__(self, parts):
+        self._begins, self._ends = np.array(parts).T
+        part_of = np.repeat(np.arange(len(parts)), self._ends - self._begins)
+        at = np.arange(len(part_of))
+        self.before = np.maximum(at - 1, self._begins[part_of])
+        self.after = np.minimum(at + 1, self._ends[part_of] - 1)
+        self._part_of = np.append(part_of, part_of[-1:] if len(part_of) % 2 else [])  # in steps of two
+
+    def inside(self, offset):
+        """Whether the frame `offset` later is of the same part: (frame, 1) float32."""
+        beyond = np.full(abs(offset), -1)
+        other = np.concatenate((beyond, self._part_of, beyond))[abs(offset) + offset:][:len(self._part_of)]
+        return (other == self._part_of).astype(np.float32)[:, np.newaxis]
+
+    def means(self, values, frames_a_moment):
+        """Mean over the moments of each part: (n, moment, value) -> (n x part, value)."""
+        first, behind = self._begins // frames_a_moment, -(-self._ends // frames_a_moment)
+        moments = np.arange(behind[-1])
+        is_in = (moments >= first[:, np.newaxis]) & (moments < behind[:, np.newaxis])
+        share = (is_in / is_in.sum(axis=1, keepdims=True)).astype(np.float32)            # (part, moment)
+        return tf.reshape(share @ values, (-1, values.shape[-1]))
+
+
+def _means(values, cut, frames_a_moment=1):
+    """Mean over all moments, or over those of each part of a Cut: (n, moment, value) -> (n x part, value)."""
+    return tf.reduce_mean(values, axis=1) if cut is None else cut.means(values, frames_a_moment)
+
+
+def _steadiness(vectors, cut=None):
     """How still the cues of neighbouring bins hold, 1 for entirely: (bin, n, frame, 3) -> (n, frame, 1).
 
     The fourth power of the length of the mean vector of three neighbouring frames, averaged over the bins.
     """
-    ends = tf.concat((vectors[..., :1, :], vectors, vectors[..., -1:, :]), axis=2)
-    mean = (ends[..., :-2, :] + ends[..., 1:-1, :] + ends[..., 2:, :]) / 3
+    if cut:
+        mean = (tf.gather(vectors, cut.before, axis=2) + vectors + tf.gather(vectors, cut.after, axis=2)) / 3
+    else:
+        ends = tf.concat((vectors[..., :1, :], vectors, vectors[..., -1:, :]), axis=2)
+        mean = (ends[..., :-2, :] + ends[..., 1:-1, :] + ends[..., 2:, :]) / 3
     square = tf.reduce_sum(mean * mean, axis=-1)
     return tf.reduce_mean(square * square, axis=0)[..., tf.newaxis]
 
@@ -182,29 +219,41 @@ class Bands(keras.layers.Layer):
         self.templates.assign(mean / np.linalg.norm(mean, axis=1, keepdims=True))
 
     def call(self, cues):
-        """Cues to features; the band comes first inside, so that one batched product serves all of them."""
+        """Cues to features of the whole sample."""
+        return self.seen_in(cues, [None])[0]
+
+    def seen_in(self, cues, cuts):
+        """Cues to features, for each Cut (None is the whole) those of its parts: list of (n x part, 2, value).
+
+        The band comes first inside, so that one batched product serves all of them.
+        """
         count, frames, bands = tf.shape(cues)[0], tf.shape(cues)[2], self.bands
         cues = cues[:, 1:1 + bands * self.bins]
         ipd, level = cues[..., 0], tf.tanh(cues[..., 1] * NEPER_PER_DB)
         across = tf.sqrt(tf.maximum(1 - level * level, 0))                        # 1 / cosh g
         vectors = tf.stack((level, tf.cos(ipd) * across, tf.sin(ipd) * across), axis=-1)
-        compared = self._compared(*self._fits(vectors, count))
+        fits = self._fits(vectors, count, cuts)
         vectors = tf.transpose(tf.reshape(vectors, (count, bands, self.bins, frames, 3)), (1, 0, 3, 4, 2))
         vectors = tf.concat((vectors, vectors[:, :, frames - frames % 2:]), axis=2)  # steps of two: an odd last again
-        even = self._with_context(vectors[..., 1, :])                             # (band, n x frame, context x bin)
-        odd = self._with_context(tf.concat((vectors[..., 0, :], vectors[..., 2, :]), axis=-1))
+        even, odd = vectors[..., 1, :], tf.concat((vectors[..., 0, :], vectors[..., 2, :]), axis=-1)
+        return [tf.concat((self._filtered(even, odd, cut), self._compared(*fits_of_cut)), axis=-1)
+                for cut, fits_of_cut in zip(cuts, fits)]
+
+    def _filtered(self, even, odd, cut):
+        """What the filters say: two of (band, n, frame, value) -> (n x part, 2, band x unit)."""
+        count = tf.shape(even)[1]
+        even, odd = self._with_context(even, cut), self._with_context(odd, cut)   # (band, n x frame, context x value)
         pair = _mirror_sum(even @ self.first_even + self.first_bias, odd @ self.first_odd)
         seen, mirrored = (self._in_steps(tf.nn.relu(each)) for each in pair)      # (band, n x step, 2 x unit)
         pair = _mirror_sum((seen + mirrored) @ self.second_even + self.second_bias,
                            (seen - mirrored) @ self.second_odd)
         seen, mirrored = map(tf.nn.relu, pair)                                    # (band, n x step, unit)
-        said = tf.stack([self._averaged(each, count) for each in (seen, mirrored)], axis=1)
-        return tf.concat((said, compared), axis=-1)
+        return tf.stack([self._averaged(each, count, cut) for each in (seen, mirrored)], axis=1)
 
-    def _fits(self, vectors, count):
+    def _fits(self, vectors, count, cuts):
         """Means over a band and over time of -ln(1 - u . u_a), plain and weighted by steadiness.
 
-        (n, bin, frame, 3) -> two of (n, band, direction)
+        (n, bin, frame, 3) -> for each Cut two of (n x part, band, direction)
         """
         together = math.gcd(self.bins, BINS_A_LOGARITHM)
         groups = self.bands * self.bins // together
@@ -215,11 +264,11 @@ class Bands(keras.layers.Layer):
             vectors, templates = these
             misfit = tf.maximum(1 - tf.reshape(vectors, (together, -1, 3)) @ templates, 2 * LEAST_MISFIT)
             fit = tf.reshape(-tf.math.log(tf.reduce_prod(misfit, axis=0)), (count, -1, self.directions))
-            return tf.stack([tf.reduce_mean(each, axis=1) for each in (fit, fit * _steadiness(vectors))])
+            return [tf.stack([_means(each, cut) for each in (fit, fit * _steadiness(vectors, cut))]) for cut in cuts]
 
-        fits = tf.map_fn(of_some_bins, (vectors, templates), fn_output_signature=tf.float32)
-        fits = tf.reshape(fits, (self.bands, self.bins // together, 2, count, self.directions))
-        return tf.unstack(tf.transpose(tf.reduce_sum(fits, axis=1) / self.bins, (1, 2, 0, 3)))
+        fits = tf.map_fn(of_some_bins, (vectors, templates), fn_output_signature=[tf.float32] * len(cuts))
+        fits = [tf.reshape(each, (self.bands, self.bins // together, 2, -1, self.directions)) for each in fits]
+        return [tf.unstack(tf.transpose(tf.reduce_sum(each, axis=1) / self.bins, (1, 2, 0, 3))) for each in fits]
 
     def _compared(self, plain, steady):
         """Fits in the terms that the class names: two of (n, band, direction) -> (n, 2, value)."""
@@ -245,20 +294,23 @@ class Bands(keras.layers.Layer):
         """How many rows of one number a direction `_compared` makes."""
         return 2 * self.bands + 2 * (1 + len(VOTE_SHARPNESS))
 
-    def _with_context(self, values):
-        """(band, n, frame, value) -> (band, n x frame, neighbouring frames x value); zeros beyond the ends."""
+    def _with_context(self, values, cut):
+        """(band, n, frame, value) -> (band, n x frame, neighbouring frames x value); zeros beyond a part's ends."""
         frames, before = tf.shape(values)[2], self.context_frames // 2
         padded = tf.pad(values, ((0, 0), (0, 0), (before, self.context_frames - 1 - before), (0, 0)))
-        wide = tf.concat([padded[:, :, at:at + frames] for at in range(self.context_frames)], axis=-1)
-        return tf.reshape(wide, (self.bands, -1, self.context_frames * values.shape[-1]))
+        near = [padded[:, :, at:at + frames] for at in range(self.context_frames)]
+        if cut:
+            near = [each * cut.inside(at - before) for at, each in enumerate(near)]
+        return tf.reshape(tf.concat(near, axis=-1), (self.bands, -1, self.context_frames * values.shape[-1]))
 
     def _in_steps(self, values):
         return tf.reshape(values, (self.bands, -1, 2 * values.shape[-1]))
 
-    def _averaged(self, values, count):
-        """(band, n x step, unit) -> (n, band x unit)."""
+    def _averaged(self, values, count, cut):
+        """(band, n x step, unit) -> (n x part, band x unit)."""
         units = values.shape[-1]
-        mean = tf.reduce_mean(tf.reshape(values, (self.bands, count, -1, units)), axis=2)
+        mean = _means(tf.reshape(values, (self.bands * count, -1, units)), cut, frames_a_moment=2)
+        mean = tf.reshape(mean, (self.bands, -1, units))
         return tf.reshape(tf.transpose(mean, (1, 0, 2)), (-1, self.bands * units))
 
     def compute_output_shape(self, shape):
@@ -330,6 +382,16 @@ def windows(frames):
     return starts[:, np.newaxis] + np.arange(WINDOW_FRAMES)
 
 
+def looks(frames):
+    """Parts of a sample of `frames` to look at, each by itself: lists of (begin, end), a list for each duration.
+
+    The first is the whole; then it is cut evenly into parts of about LOOK_FRAMES, longer ones first.
+    """
+    counts = dict.fromkeys(max(1, round(frames / length)) for length in (frames, *sorted(LOOK_FRAMES, reverse=True)))
+    cuts = [[2 * round(frames * at / count / 2) for at in range(count)] + [frames] for count in counts]
+    return [list(itertools.pairwise(cut)) for cut in cuts]
+
+
 class Outputs(NamedTuple):
     """What a network gives: `said`, probabilities (n, 37) or degrees (n, 1); and `fits` and `sizes`.
 
@@ -364,8 +426,9 @@ class Answer(NamedTuple):
 class Network:
     """A network with the parameters of its features and layers.
 
-    One set of weights serves samples of any duration: the bands average over their frames. The original sees 50; for
-    it, samples are repeated, or cut into `windows` whose scores (logits or degrees) are averaged.
+    One set of weights serves samples of any duration: the bands average over their frames. A distribution that they
+    answer with is the geometric mean of those of several durations (`looks`). The original sees 50 frames; for it,
+    samples are repeated, or cut into `windows` whose scores (logits or degrees) are averaged.
 
     `params` are its Params, `scenes` the numbers its samples were made with, `calibration` the readout.Calibration that
     training measured on its validation samples (None before), `state` what training keeps beside the weights (None for
@@ -431,9 +494,24 @@ class Network:
         if self._is_windowed:
             scores, compared = self._scored(samples, training=False), ()
         else:
-            features = self._first(tf.cast(samples, tf.float32))
-            scores, compared = self._others(features, training=False), self._first.compared_in(features)
+            durations = looks(samples.shape[2])[1:] if self.params.loss == "distribution" else []
+            features = self._first.seen_in(tf.cast(samples, tf.float32), [None, *map(Cut, durations)])
+            scores, compared = self._agreed(features), self._first.compared_in(features[0])
         return (tf.nn.softmax(scores) if self.params.loss == "distribution" else scores), *compared
+
+    def _agreed(self, features):
+        """Scores (n, class) from the features of the whole and of the parts of every duration.
+
+        The mean over the durations of the logarithm of what their parts say on average. Where noise wins, some parts
+        are wrong; what holds in all durations is more often right than what the whole says (docs/experiments.md).
+        """
+        scores = self._others(tf.concat(features, axis=0), training=False)
+        if len(features) == 1:
+            return scores
+        count = tf.shape(features[0])[0]
+        said = tf.split(tf.nn.softmax(scores), [tf.shape(each)[0] for each in features])
+        means = [tf.reduce_mean(tf.reshape(each, (count, -1, each.shape[-1])), axis=1) for each in said]
+        return tf.reduce_mean(tf.math.log(tf.stack(means) + LEAST_PROBABILITY), axis=0)
 
     def _step(self, samples, targets, glimpse):
         with tf.GradientTape() as tape:

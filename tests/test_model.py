@@ -112,7 +112,8 @@ def test_templates_are_kept_with_the_weights(network, tmp_path):
 def test_the_order_of_distant_frames_hardly_matters_to_the_bands(network):
     some = samples(4, seed=2) * np.float16(2)
     halves = np.concatenate((some[:, :, 26:], some[:, :, :26]), axis=2)  # two steps see another neighbour, 23 do not
-    here, there, elsewhere = (network.outputs(each).said for each in (some, halves, samples(4, seed=3)))
+    here, there, elsewhere = (network.keras_model(each.astype(np.float32)).numpy()
+                              for each in (some, halves, samples(4, seed=3)))
     assert 0 < np.abs(there - here).mean() < 0.21 * np.abs(elsewhere - here).mean()
 
 
@@ -122,6 +123,33 @@ def test_an_empty_bin_and_a_lone_frame_are_finite(network):
     some[0] = 0
     for frames in (1, 10, 50):
         assert np.isfinite(network.outputs(np.ascontiguousarray(some[:, :, :frames])).said).all()
+
+
+@pytest.mark.parametrize("frames", [25, 50, 51, 75])
+def test_an_answer_of_the_bands_is_the_mean_of_what_they_say_of_each_duration(network, frames):
+    some = samples(4, seed=5)
+    some = np.ascontiguousarray(np.concatenate((some, some[:, :, 20:]), axis=2)[:, :, :frames]) * np.float16(2)
+    durations = model.looks(frames)
+    assert len(durations) >= 2
+    log = 0
+    for parts in durations:
+        alone = [network.keras_model(some[:, :, begin:end].astype(np.float32)).numpy() for begin, end in parts]
+        log = log + np.log(np.mean(alone, axis=0)) / len(durations)
+    mean = np.exp(log) / np.exp(log).sum(axis=1, keepdims=True)
+    said = network.outputs(some).said
+    np.testing.assert_allclose(said, mean, atol=2e-5)
+    assert np.abs(said - network.keras_model(some.astype(np.float32)).numpy()).max() > 1e-3
+
+
+@pytest.mark.parametrize(("frames", "counts"), [
+    (10, [1]), (14, [1]), (22, [1, 2]), (25, [1, 2]), (50, [1, 2, 3, 5]), (51, [1, 2, 3, 5]), (100, [1, 2, 4, 6, 10]),
+    (200, [1, 2, 4, 8, 12, 20])])
+def test_parts_of_a_duration_cover_every_frame_once(frames, counts):
+    assert [len(parts) for parts in model.looks(frames)] == counts
+    for parts in model.looks(frames):
+        assert [at for begin, end in parts for at in range(begin, end)] == list(range(frames))
+        assert all(begin % 2 == 0 for begin, _ in parts)
+        assert np.ptp([end - begin for begin, end in parts]) <= 3
 
 
 @pytest.mark.parametrize(("frames", "starts"), [(50, [0]), (51, [0, 1]), (75, [0, 25]), (100, [0, 25, 50]),
@@ -194,8 +222,9 @@ def test_a_saved_network_answers_the_same_and_opens_in_keras(network, tmp_path):
     network.calibration = None
     assert np.array_equal(again.outputs(samples(3)).said, network.outputs(samples(3)).said)
     opened = model.keras.models.load_model(tmp_path / "a.keras")
-    np.testing.assert_allclose(opened.predict(samples(3).astype(np.float32), verbose=0),
-                               network.outputs(samples(3)).said, atol=1e-5)
+    short = np.ascontiguousarray(samples(3)[:, :, :10])  # too short to be looked at in parts as well
+    np.testing.assert_allclose(opened.predict(short.astype(np.float32), verbose=0),
+                               network.outputs(short).said, atol=1e-5)
     assert [path.name for path in tmp_path.iterdir()] == ["a.keras"]
 
 
