@@ -17,17 +17,14 @@ from pathlib import Path
 import numpy as np
 
 import console
-import dataset
-import plots
 from console import BadInput
+from network.tracking import PRETRAINED, Tracker, hop_frames_of
 from params import Params
-from tracking import Tracker
+from scores import plots
+from shards.audio import audio_paths, ear_blocks
 
-PRETRAINED = Path(__file__).resolve().parent / "pretrained" / "best.keras"
 FORMATS = ("csv", "json", "textgrid")
 SHORT_S = 30.0          # a shorter file gets one line with its overall answer
-SILENT_PEAK = 1e-4      # -80 dB full scale
-WIDE_SHARE = 0.3        # of the seconds with a delay that no head makes, from which on a recording is not binaural
 LIVE_BLOCK_S = 0.1
 
 
@@ -60,10 +57,12 @@ def main(argv=None):
     params, args = parse_args(argv)
     paths = find_recordings(args.recordings)
 
-    from model import Network  # here, not above: TensorFlow takes seconds, and a wrong flag should not wait for it
+    from network.model import (
+        Network,  # here, not above: TensorFlow takes seconds, and a wrong flag should not wait for it
+    )
 
     network = Network.load(args.model)
-    hop_frames = max(1, round(params.hop_s * params.sample_rate_hz / params.stft_hop_samples))
+    hop_frames = hop_frames_of(params)
     if args.live:
         live(microphone_blocks(params), Tracker(network.answer, params, hop_frames), args.swap_ears)
         return
@@ -76,7 +75,7 @@ def main(argv=None):
         except BadInput as problem:
             if len(paths) == 1:
                 raise
-            console.notice(f"Skipped: {problem}")
+            console.warn(f"Skipped: {problem}")
             problems.append(problem)
     if len(problems) == len(paths):
         raise BadInput(f"none of the {len(paths)} recordings could be used; the reasons are above.")
@@ -89,7 +88,7 @@ def find_recordings(named):
     paths = []
     for path in named:
         if path.is_dir():
-            found = dataset.audio_paths(path)
+            found = audio_paths(path)
             if not found:
                 raise BadInput(f"{path} holds no audio file; name a folder of two-channel recordings.")
             paths += found
@@ -113,46 +112,36 @@ def localise(path, tracker, args):
     """Track a whole recording; BadInput for one that is not binaural."""
     params = tracker.params
     with console.progress(unit=" s", desc=path.name) as bar:
-        for block in dataset.ear_blocks(path, params, args.channels):
+        for block in ear_blocks(path, params, args.channels):
             tracker.push(block[:, ::-1] if args.swap_ears else block)
             bar.update(round(len(block) / params.sample_rate_hz, 2))
-    if tracker.seconds < params.sample_s:
-        raise BadInput(f"{path} is {tracker.seconds:.3f} s long; it must be at least {params.sample_s:.3f} s.")
-    if tracker.peak.min() < SILENT_PEAK <= tracker.peak.max():
-        side = ("left", "right")[int(tracker.peak.argmin())]
-        raise BadInput(f"{path} has nothing in its {side} channel; check the microphone or its cable and record again.")
-    if tracker.is_one_signal:
-        raise BadInput(f"{path} holds the same signal in both channels, so it says nothing about directions; record "
-                       "with two microphones at the ears.")
-    if tracker.wide_share > WIDE_SHARE:
-        console.notice(f"{path}: {100 * tracker.wide_share:.0f} % of it has delays between the channels that no head "
-                       "makes; is it a stereo mix, not a binaural recording? The azimuths mean little then.")
+    tracker.check(path)
     return tracker
 
 
 def rows_of(track):
-    """Rows as written: time, azimuth, spread (None: no source), level; rounded to what is meaningful."""
-    for time_s, azimuth_deg, spread_deg, level_db in zip(*track):
+    """Yield rows as written: time, azimuth and half-width (None: no source), level; rounded to what is meaningful."""
+    for time_s, azimuth_deg, half_width_deg, level_db in zip(*track):
         is_source = np.isfinite(azimuth_deg)
         yield {"time_s": round(float(time_s), 3), "azimuth_deg": round(float(azimuth_deg), 1) if is_source else None,
-               "spread_deg": round(float(spread_deg), 1) if np.isfinite(spread_deg) else None,
+               "spread_deg": round(float(half_width_deg), 1) if np.isfinite(half_width_deg) else None,
                "level_db": round(float(level_db), 1)}
 
 
 def write(tracker, path, stem, args):
     """Write the track and its picture, each whole; `stem` is the path without an ending."""
     track = tracker.track()
-    with console.written_whole(stem.with_name(f"{stem.name}.{args.format}")) as partial, \
+    with console.atomic_write(stem.with_name(f"{stem.name}.{args.format}")) as partial, \
             open(partial, "w", newline="", encoding="utf-8") as file:
         if args.format == "csv":
             rows = csv.DictWriter(file, ("time_s", "azimuth_deg", "spread_deg", "level_db"))
             rows.writeheader()
             rows.writerows(rows_of(track))
         elif args.format == "json":
-            azimuth_deg, spread_deg = (None if np.isnan(each) else round(each, 1) for each in track.overall())
+            azimuth_deg, half_width_deg = (None if np.isnan(each) else round(each, 1) for each in track.overall())
             json.dump({"recording": path.name, "model": str(args.model), "hop_s": args.hop_s,
                        "swap_ears": args.swap_ears, "channels": args.channels or [1, 2],
-                       "seconds": round(tracker.seconds, 3), "azimuth_deg": azimuth_deg, "spread_deg": spread_deg,
+                       "seconds": round(tracker.seconds, 3), "azimuth_deg": azimuth_deg, "spread_deg": half_width_deg,
                        "rows": list(rows_of(track))}, file, indent=1)
         else:
             file.write(textgrid(track, tracker.seconds))
@@ -184,14 +173,14 @@ def textgrid(track, seconds):
 def report(tracker, path):
     """Print one line with the overall answer of a short recording, and that a long one is done."""
     track = tracker.track()
-    azimuth_deg, spread_deg = track.overall()
+    azimuth_deg, half_width_deg = track.overall()
     share = f"heard in {100 * track.has_source.mean():.0f} % of {tracker.seconds:.1f} s"
     if tracker.seconds >= SHORT_S:
         print(f"{path.name}: a source {share}.")
     elif np.isnan(azimuth_deg):
         print(f"{path.name}: no source in {tracker.seconds:.1f} s.")
     else:
-        print(f"{path.name}: {side_of(azimuth_deg)} (spread {spread_deg:.0f}), {share}.")
+        print(f"{path.name}: {side_of(azimuth_deg)} (spread {half_width_deg:.0f}), {share}.")
 
 
 def side_of(azimuth_deg):
@@ -209,7 +198,8 @@ def live(blocks, tracker, swap_ears=False, file=None):
         track = tracker.push(block[:, ::-1] if swap_ears else block)
         if len(track.time_s):
             azimuth_deg = track.azimuth_deg[-1]
-            where = "no source" if np.isnan(azimuth_deg) else f"{side_of(azimuth_deg)} ± {track.spread_deg[-1]:.0f}"
+            half_width_deg = track.half_width_68_deg[-1]
+            where = "no source" if np.isnan(azimuth_deg) else f"{side_of(azimuth_deg)} ± {half_width_deg:.0f}"
             file.write(f"\r{bar_of(azimuth_deg)} {track.level_db[-1]:4.0f} dB  {where:<30}")
             file.flush()
     file.write("\n")

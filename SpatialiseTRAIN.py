@@ -6,16 +6,18 @@
 
 Every audio file in the folders and their subfolders is used, whatever its format and sample rate. A run that was
 interrupted goes on where it stopped.
+
+The recipe of a sample is one function of ten lines: `samples_of_pair` in shards/recipe.py.
 """
 import sys
 
 import console
-import spatialise
+from shards import flags, spatialise
 
 
 def parse_args(argv=None):
     """Flags of this script: (Params, the other arguments)."""
-    return spatialise.parse_args(__doc__, "TRAIN", argv)
+    return flags.parse_args(__doc__, "TRAIN", argv)
 
 
 def main(argv=None):

@@ -4,7 +4,7 @@
     python Testing.py --models pretrained --out results_pretrained   # the model that ships
 
 A folder of models holds best.keras, last.keras or both. A prediction, rounded to whole degrees, is correct when it
-differs by at most 5 degrees (Pang et al. 2019).
+differs by at most 5 degrees: the rule of the original, CNNBSL.
 """
 import csv
 import json
@@ -13,15 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-import baseline
 import console
-import dataset
-import metrics
-import plots
-import report
 from console import BadInput
+from network import likelihood
 from params import Params
-from remix import Remixer
+from scores import metrics, plots, report
+from shards.feeds import batches, blocks_of, count_samples, read_ahead
+from shards.files import BY_SAMPLE, open_shards
+from shards.remix import Remixer
 
 MODELS = ("best", "last")
 BASELINE = "baseline"
@@ -47,17 +46,19 @@ def main(argv=None):
     """Score and report."""
     args = parse_args(argv)
     params = Params()
-    shards = dataset.open_shards(args.data, params, "SpatialiseTEST.py")
+    shards = open_shards(args.data, params, "SpatialiseTEST.py")
     frames = shards[0].params["frames"]
 
-    from model import Network  # here, not above: TensorFlow takes seconds, and a wrong flag should not wait for it
+    from network.model import (
+        Network,  # here, not above: TensorFlow takes seconds, and a wrong flag should not wait for it
+    )
 
     paths = {name: Path(args.models) / f"{name}.keras" for name in MODELS}
     present = {name: path for name, path in paths.items() if path.is_file()} or paths  # of none, the first is missed
     networks = {name: Network.load(path) for name, path in present.items()}
     for name, network in networks.items():
         if network.params.frames != frames:
-            console.notice(f"{name}.keras was trained on samples of {network.params.frames} frames and is scored on "
+            console.warn(f"{name}.keras was trained on samples of {network.params.frames} frames and is scored on "
                            f"{frames}.")
     out = console.folder_for_output(args.out)
     predicted, stated = predict(networks, shards, params)
@@ -75,7 +76,7 @@ def main(argv=None):
         results[name] = metrics.score(*given) | {by: metrics.score_by(group, *given) for by, group in groups.items()}
     write_results(results, predicted, stated, shards, out, {
         "data": str(args.data), "models": str(args.models), "scenes": shards[0].params,
-        "training": {name: network.params.training | {"frames": network.params.frames, "scenes": network.scenes}
+        "training": {name: network.params.training | {"frames": network.params.frames, "scenes": network.made_with}
                      for name, network in networks.items()}})
     pictures = draw(results, predicted, stated, true_deg, params, out)
     results = for_people(results, groups)
@@ -106,8 +107,9 @@ def draw(results, predicted, stated, true_deg, params, out):
         sure = next(iter(stated))
         paths += [out / "calibration.png", out / "accuracy_by_kept.png"]
         plots.calibration(np.abs(predicted[sure] - true_deg), stated[sure][0], f"{sure.capitalize()} epoch", paths[-2])
-        plots.accuracy_by_kept({name: metrics.kept_curve(predicted[name], true_deg, spread_deg, params.tolerance_deg)
-                                for name, (spread_deg, _) in stated.items()}, params.tolerance_deg, paths[-1])
+        curves = {name: metrics.kept_curve(predicted[name], true_deg, half_width_deg, params.tolerance_deg)
+                  for name, (half_width_deg, _) in stated.items()}
+        plots.accuracy_by_kept(curves, params.tolerance_deg, paths[-1])
     return paths
 
 
@@ -121,14 +123,14 @@ def predict(networks, shards, params):
 
     """
     answers, baseline_deg = {name: [] for name in networks}, []
-    blocks = dataset.blocks_of(shards, params.block_samples)
-    templates = baseline.template_cues(params)
-    stream = dataset.read_ahead(dataset.batches(blocks, batch_size=256, blocks_mixed=8), depth=2)
-    with console.progress(total=dataset.count_samples(blocks), unit=" samples", desc="Testing") as bar:
+    blocks = blocks_of(shards, params.block_samples)
+    templates = likelihood.template_cues(params)
+    stream = read_ahead(batches(blocks, batch_size=256, blocks_mixed=8), depth=2)
+    with console.progress(total=count_samples(blocks), unit=" samples", desc="Testing") as bar:
         for samples, _ in stream:
             for name, network in networks.items():
                 answers[name].append(network.answer(samples))
-            baseline_deg.append(baseline.localise(samples, templates, params.class_deg))
+            baseline_deg.append(likelihood.localise(samples, templates, params.class_deg))
             bar.update(len(samples))
     answers = {name: tuple(map(np.concatenate, zip(*parts))) for name, parts in answers.items()}
     predicted = {name: azimuth_deg for name, (azimuth_deg, *_) in answers.items()}
@@ -145,7 +147,7 @@ def write_report(results, predicted, stated, shards, pictures, args, params, out
     """Write report.html whole: tables, pictures, and the worst and some typical samples of the first model to hear."""
     first = next(iter(predicted))
     true_deg = np.concatenate([shard.labels for shard in shards])
-    spread_deg = stated[first][0] if first in stated else np.full(len(true_deg), np.nan)
+    half_width_deg = stated[first][0] if first in stated else np.full(len(true_deg), np.nan)
     order = np.argsort(-np.abs(predicted[first] - true_deg), kind="stable")
     typical = np.sort(np.random.default_rng(0).permutation(len(order))[:HEARD])
     remixer = Remixer(args.speech, args.noise, args.recordings, args.hrir)
@@ -158,13 +160,13 @@ def write_report(results, predicted, stated, shards, pictures, args, params, out
             ears, why_not = remixer.ears(shard, row), ""
         except BadInput as problem:
             ears, why_not = None, str(problem)
-        return report.Clip(true_deg[number], predicted[first][number], spread_deg[number], shard.snr_db[row],
-                           shard.speech, shard.noise, ears, why_not)
+        return report.AudibleSample(true_deg[number], predicted[first][number], half_width_deg[number],
+                                    shard.snr_db[row], shard.speech, shard.noise, ears, why_not)
 
     worst, some = ([clip(number) for number in console.progress(numbers, desc="report")]
                    for numbers in (order[:HEARD], typical))
     made_with = f"{len(true_deg)} samples of {args.data}, models of {args.models}; the samples to hear are of {first}."
-    with console.written_whole(out / "report.html") as partial:
+    with console.atomic_write(out / "report.html") as partial:
         partial.write_text(report.html("Binaural sound localisation: test", results, pictures, worst, some,
                                        params.sample_rate_hz, made_with), encoding="utf-8", errors="replace")
 
@@ -196,17 +198,17 @@ def print_tables(results):
 def write_results(results, predicted, stated, shards, out, made_with):
     """Write results.json and predictions.csv, one row a sample, each whole."""
     columns = {f"{name}_deg": values for name, values in predicted.items()} | {
-        f"{name}_spread_deg": spread_deg for name, (spread_deg, _) in stated.items()}
-    with console.written_whole(out / "results.json") as partial:
+        f"{name}_spread_deg": half_width_deg for name, (half_width_deg, _) in stated.items()}
+    with console.atomic_write(out / "results.json") as partial:
         partial.write_text(json.dumps(results | {"made_with": made_with}, indent=1), encoding="utf-8")
-    with console.written_whole(out / "predictions.csv") as partial, \
+    with console.atomic_write(out / "predictions.csv") as partial, \
             open(partial, "w", newline="", encoding="utf-8", errors="replace") as file:
         rows = csv.writer(file)
         rows.writerow(["speech", "noise", "noise_field", "hrir", "room_rt60_s", "excerpt_start_s", "snr_db",
                        "azimuth_deg", *columns])
         each = zip(*columns.values())
         for shard in shards:
-            of_samples = (getattr(shard, name) for name in dataset.BY_SAMPLE)
+            of_samples = (getattr(shard, name) for name in BY_SAMPLE)
             for azimuth_deg, snr_db, field, head, rt60_s, start_s in zip(*of_samples):
                 rows.writerow([shard.speech, shard.noise, field, head, "" if np.isnan(rt60_s) else f"{rt60_s:.2f}",
                                f"{start_s:.3f}", f"{snr_db:g}", f"{azimuth_deg:g}",

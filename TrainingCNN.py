@@ -2,8 +2,8 @@
 
     python TrainingCNN.py                                   # BinSL_TRAIN -> checkpoints/best.keras, last.keras
     python TrainingCNN.py --resume                          # go on after an interruption
-    python TrainingCNN.py --model original --out checkpoints_original   # the network and loss of Pang et al. 2019
-    python TrainingCNN.py --from-wavs --samples 500000      # SpeechTRAIN x NoiseTRAIN mixed afresh, without shards
+    python TrainingCNN.py --model original --out checkpoints_original   # the original's network and loss
+    python TrainingCNN.py --from-wavs --samples 500000      # SpeechTRAIN x NoiseTRAIN mixed on the fly, without shards
     python TrainingCNN.py --from-wavs --world               # every kind of scene: docs/scenes.md
     python TrainingCNN.py --from pretrained/best.keras --data BinSL_MINE --learning-rate 1e-4   # go on from a model
 
@@ -16,10 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import console
-import dataset
-import spatialise
 from console import BadInput
 from params import LOSSES, MODELS, Params, flag_of
+from shards import flags, spatialise
+from shards.feeds import ShardFeed
+from shards.files import open_shards
 
 
 def parse_args(argv=None):
@@ -32,14 +33,15 @@ def parse_args(argv=None):
     parser.add_argument("--from", metavar="MODEL", nargs="+", dest="origins", default=[],
                         help="begin with the weights of a trained model (docs/recordings.md), or with the mean of "
                              "several that were trained on from one")
-    parser.add_argument("--from-wavs", action="store_true", help="mix afresh for every batch instead of reading shards")
+    parser.add_argument("--from-wavs", action="store_true",
+                        help="mix on the fly for every batch instead of reading shards")
     parser.add_argument("--samples", metavar="N", type=int,
                         help=f"from wavs: how many to train on (default: {default.samples_to_see})")
     parser.add_argument("--workers", metavar="N", type=int,
                         help="from wavs: processes that mix (default: one for each processor)")
     parser.add_argument("--out", metavar="DIR", default="checkpoints", help="models, history (default: %(default)s)")
     parser.add_argument("--model", choices=MODELS, default=default.model,
-                        help="bands, or the network of Pang et al. 2019 (default: %(default)s)")
+                        help="bands, or the network of the original, CNNBSL (default: %(default)s)")
     parser.add_argument("--loss", choices=LOSSES,
                         help=f"(default: {default.loss}; for the original network mse, squared error)")
     parser.add_argument("--epochs", metavar="N", type=int, help="(default: by the number of samples, see above)")
@@ -50,7 +52,7 @@ def parse_args(argv=None):
     parser.add_argument("--seed", metavar="N", type=int, default=default.seed, help="(default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on from the last finished epoch in --out")
     parser.add_argument("--overwrite", action="store_true", help="replace the model that is in --out")
-    scene_flags = spatialise.add_scene_flags(parser, "TRAIN")
+    scene_flags = flags.add_scene_flags(parser, "TRAIN")
     args = parser.parse_args(argv)
     for flag, most in (("epochs", 100_000), ("samples", 10 ** 10), ("workers", 256)):
         value = getattr(args, flag)
@@ -67,7 +69,7 @@ def parse_args(argv=None):
             why = ("does nothing with --from-wavs; leave one of them out (--samples says how long to train)."
                    if args.from_wavs else "does nothing without --from-wavs; shards are what SpatialiseTRAIN.py made.")
             raise BadInput(f"{flag_of(flag)} {why}")
-    params = spatialise.scene_params(args, "TRAIN") if args.from_wavs else default
+    params = flags.scene_params(args, "TRAIN") if args.from_wavs else default
     for origin in args.origins:
         if not Path(origin).is_file():
             raise BadInput(f"--from {origin} is not a file; name a .keras file that TrainingCNN.py wrote.")
@@ -82,20 +84,20 @@ def main(argv=None):
     if args.from_wavs:
         train(wav_feed(params, args), args)
     else:
-        folders = [dataset.open_shards(folder, params, "SpatialiseTRAIN.py") for folder in args.data or ["BinSL_TRAIN"]]
-        train(dataset.ShardFeed(folders, params, args.weights), args)
+        folders = [open_shards(folder, params, "SpatialiseTRAIN.py") for folder in args.data or ["BinSL_TRAIN"]]
+        train(ShardFeed(folders, params, args.weights), args)
 
 
 def wav_feed(params, args):
     """Check the audio and the heads, and start the workers that mix them."""
-    import fresh
+    from shards.on_the_fly import WavFeed
 
-    speech, noise, skipped = spatialise.find_audio(args, params)
+    speech, noise, skipped = spatialise.find_speech_and_noise(args, params)
     if skipped:
         print(f"Skipped {skipped} bad file(s), named above.")
-    spatialise.need_other_talkers(speech, params)
+    spatialise.require_competing_talkers(speech, params)
     heads, params = spatialise.load_heads(params)
-    return fresh.WavFeed(speech, noise, heads, params, spatialise.scenes_with(heads, params),
+    return WavFeed(speech, noise, heads, params, spatialise.scenes_with(heads, params),
                          args.samples or params.samples_to_see, args.workers or os.cpu_count())
 
 
@@ -105,12 +107,14 @@ def train(feed, args):
         out = console.folder_for_output(args.out)
         resume = args.resume and (out / "last.keras").exists()
         if args.resume and not resume:
-            console.notice(f"{out} holds nothing to resume; starting with the first epoch.")
+            console.warn(f"{out} holds nothing to resume; starting with the first epoch.")
         if (out / "last.keras").exists() and not (args.resume or args.overwrite):
             raise BadInput(f"{out} already holds a trained model; go on with --resume, choose another --out, or "
                            "replace it with --overwrite.")
 
-        import training  # here, not above: TensorFlow takes seconds, and a wrong flag should not wait for it
+        from network import (
+            training,  # here, not above: TensorFlow takes seconds, and a wrong flag should not wait for it
+        )
 
         epochs = args.epochs or feed.epochs
         print(f"{feed.training_count} training and {feed.validation_count} validation samples an epoch of "

@@ -17,7 +17,7 @@ EXIT_BAD_INPUT = 2     # what argparse uses for a wrong flag
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for Ctrl-C
 
 
-class BadInput(Exception):
+class BadInput(ValueError):
     """Something the user gave cannot be used; the text names it and says what to do."""
 
 
@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
         raise BadInput(f"{message}; --help lists the flags")
 
 
-def notice(text):
+def warn(text):
     """Print one line to standard error without tearing a progress bar."""
     tqdm.write(text, file=sys.stderr)
 
@@ -62,7 +62,7 @@ def run(main):
     try:
         main()
     except BadInput as problem:
-        notice(f"{name}: {problem}")
+        warn(f"{name}: {problem}")
         return EXIT_BAD_INPUT
     except BrokenPipeError:  # the reader of `Testing.py | head` has gone; Python would complain again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -70,7 +70,7 @@ def run(main):
     except BaseException as problem:
         if not pressed and not isinstance(problem, KeyboardInterrupt):
             raise
-        notice(f"{name}: interrupted; what was finished is kept and nothing is half written.")
+        warn(f"{name}: interrupted; what was finished is kept and nothing is half written.")
         return EXIT_INTERRUPTED
     return 0
 
@@ -86,7 +86,7 @@ def folder_for_output(path):
 
 
 @contextmanager
-def written_whole(path):
+def atomic_write(path):
     """Give a temporary path beside `path`; on success it is flushed to disk and renamed to `path`, else removed.
 
     Raises BadInput when the disk is full, read-only or closed to this user.

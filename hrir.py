@@ -1,14 +1,12 @@
 """Head-related and binaural room impulse responses: sets -> (azimuth, ear, tap) and their azimuths in degrees.
 
     head = hrir.load("mit_kemar", sample_rate_hz=16_000, azimuth_deg=range(-90, 91, 5))
-    head.response.shape, head.found          # (37, 2, 258), "mit_kemar: 37 directions from -90 to 90 degrees, ..."
+    head.response.shape, head.description     # (37, 2, 258), "mit_kemar: 37 directions from -90 to 90 degrees, ..."
     hrir.load("room.sofa", 16_000, [-12.5, 0, 30])                  # any SOFA file with the horizontal plane
 
 A direction comes from the nearest measured one within a degree, else its two neighbours are interpolated, magnitude and
 delay apart. Which ear is which is checked against the data, because published files get it wrong.
 """
-import hashlib
-import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,36 +14,24 @@ import numpy as np
 import soxr
 
 from console import BadInput
+from hrtf.interpolation import DIRECT_S, interpolated, onset
+from hrtf.sofa import Measured, digest_of, read_sofa
 
 FOLDER = Path(__file__).resolve().parent / "hrtf"
 FULL_SCALE = 2 ** 15          # the shipped set is stored as the 16-bit integers that were measured
 LEFT_RIGHT = ("check", "keep", "mirror")
 NEAR_DEG = 1.0                # a measured direction this near stands for the one asked for
 WIDEST_GAP_DEG = 20.0         # between neighbours that are interpolated: the delays of a head change by 0.15 ms
-HORIZONTAL_DEG = 1.0          # elevations that count as the horizontal plane
 SIDE_DEG = 30.0               # from here on outwards a head's shadow tells left from right
 CLEAR_LEVEL_DB, CLEAR_DELAY_S = 1.0, 0.1e-3  # least differences between the ears that tell left from right
-DIRECT_S = 2.5e-3             # the direct sound: the first reflections, from floor and table, come later
 ROOM_S = 0.06                 # responses that ring longer than this are of a room
-
-
-class Measured(NamedTuple):
-    """A set as its file holds it, horizontal plane only: `response` float64 (direction, ear, tap), left ear first."""
-
-    name: str
-    sha256: str
-    response: np.ndarray
-    azimuth_deg: np.ndarray   # ascending, -180..180, negative = left
-    sample_rate_hz: int
-    licence: str
-    remarks: tuple            # what was corrected
 
 
 class Hrirs(NamedTuple):
     """One head, perhaps in a room.
 
     `response` float32 (azimuth, ear, tap) at the rate asked for, left ear first; `azimuth_deg` float64 (azimuth,),
-    negative = left; `rt60_s` of the room, NaN without one; `found` one line for people; `measured` float64
+    negative = left; `rt60_s` of the room, NaN without one; `description` one line for people; `measured` float64
     (azimuth, ear, tap) at `measured_rate_hz`, which `resized` starts from; `sha256` of the file.
     """
 
@@ -53,7 +39,7 @@ class Hrirs(NamedTuple):
     response: np.ndarray
     azimuth_deg: np.ndarray
     rt60_s: float
-    found: str
+    description: str
     measured: np.ndarray
     measured_rate_hz: int
     sha256: str
@@ -90,11 +76,11 @@ def at_azimuths(measured, sample_rate_hz, azimuth_deg, padding_samples=100):
     rate = measured.sample_rate_hz
     rt60_s = reverberation_time_s(response[front(azimuth_deg)], rate)
     room = "" if np.isnan(rt60_s) else f", RT60 {rt60_s:.2f} s"
-    found = (f"{measured.name}: {len(measured.azimuth_deg)} directions from {measured.azimuth_deg[0]:g} to "
-             f"{measured.azimuth_deg[-1]:g} degrees, {rate} Hz, {measured.response.shape[-1]} taps{room}, licence: "
-             f"{measured.licence}" + "".join(f"; {remark}" for remark in measured.remarks))
+    description = (f"{measured.name}: {len(measured.azimuth_deg)} directions from {measured.azimuth_deg[0]:g} to "
+                   f"{measured.azimuth_deg[-1]:g} degrees, {rate} Hz, {measured.response.shape[-1]} taps{room}, "
+                   f"licence: {measured.licence}" + "".join(f"; {each}" for each in measured.corrections))
     return Hrirs(measured.name, _resampled(response, rate, sample_rate_hz, padding_samples),
-                 np.asarray(azimuth_deg, np.float64), rt60_s, found, response, rate, measured.sha256)
+                 np.asarray(azimuth_deg, np.float64), rt60_s, description, response, rate, measured.sha256)
 
 
 def resized(head, size, sample_rate_hz, padding_samples=100):
@@ -165,65 +151,6 @@ def _at(measured, azimuth_deg):
                      for pair in zip(measured.response[before], measured.response[after])])
 
 
-def interpolated(one, other, weight, rate_hz):
-    """Response between two of one ear: magnitude in dB, delay and phase each interpolated by itself.
-
-    Waveforms are never added, which would comb-filter where they differ in delay. What follows the direct sound, a
-    room's reflections, has no counterpart in the other: it is taken from the nearer one, moved and scaled with the
-    direct sound.
-
-    Parameters
-    ----------
-    one, other : np.ndarray [shape=(tap,)]
-    weight : float, 0 = `one` .. 1 = `other`
-    rate_hz : int
-
-    Returns
-    -------
-    np.ndarray [shape=(tap,)]
-
-    """
-    taps = len(one)
-    size = 2 * taps
-    frequency = np.fft.rfftfreq(size)                                   # cycles per sample
-    direct_end = min(onset(one), onset(other)) + round(DIRECT_S * rate_hz)
-    is_direct = _fade_out(taps, direct_end, width=round(0.5e-3 * rate_hz))
-    delay = _delay_between(one * is_direct, other * is_direct)
-
-    def moved(response, samples):
-        return np.fft.rfft(response, size) * np.exp(-2j * np.pi * frequency * samples)
-
-    first, second = moved(one * is_direct, 0), moved(other * is_direct, -delay)  # aligned with `one`
-    floor = 1e-6 * np.abs(first).max()
-    magnitude = np.exp((1 - weight) * np.log(np.abs(first) + floor) + weight * np.log(np.abs(second) + floor))
-    phase = np.angle(first) + weight * np.angle(second * np.conj(first))
-    spectrum = magnitude * np.exp(1j * (phase - 2 * np.pi * frequency * weight * delay))
-    nearer, way = (one, weight) if weight <= 0.5 else (other, weight - 1)
-    level = np.linalg.norm(other * is_direct) / np.linalg.norm(one * is_direct)
-    spectrum += level ** way * moved(nearer * (1 - is_direct), way * delay)
-    return np.fft.irfft(spectrum, size)[:taps]
-
-
-def onset(response):
-    """First tap of a response (tap,) that reaches a fifth of its peak."""
-    level = np.abs(response)
-    return int(np.argmax(level >= 0.2 * level.max()))
-
-
-def _fade_out(taps, end, width):
-    """Ones up to tap `end`, then half a cosine of `width` taps, then zeros."""
-    return 0.5 + 0.5 * np.cos(np.pi * np.clip((np.arange(taps) - end) / max(width, 1), 0, 1))
-
-
-def _delay_between(one, other):
-    """By how many samples, to an eighth, `other` comes later than `one`: the peak of their cross-correlation."""
-    size = 2 * len(one)
-    cross = np.fft.rfft(other, size) * np.conj(np.fft.rfft(one, size))
-    correlation = np.fft.irfft(cross, 8 * size)
-    peak = int(np.argmax(correlation))
-    return (peak - 8 * size if peak > 4 * size else peak) / 8
-
-
 def reverberation_time_s(response, rate_hz):
     """RT60 of a room from one response of two ears: the slope of its decay from -5 to -25 dB (ISO 3382-1, T20).
 
@@ -261,127 +188,14 @@ def read(source, left_right="check"):
     if not path.is_file():
         names = ", ".join(sorted(p.stem for p in FOLDER.glob("*.npz")))
         raise BadInput(f"--hrir {source} is neither a set that ships ({names}) nor a SOFA file; check the name.")
-    return _left_and_right(_read_sofa(path), left_right)
-
-
-def _digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return _left_and_right(read_sofa(path), left_right)
 
 
 def _read_shipped(path):
     with np.load(path, allow_pickle=False) as stored:
-        return Measured(path.stem, _digest(path), stored["impulse_response"].astype(np.float64) / FULL_SCALE,
+        return Measured(path.stem, digest_of(path), stored["impulse_response"].astype(np.float64) / FULL_SCALE,
                         stored["azimuth_deg"].astype(np.float64), int(stored["sample_rate_hz"]),
                         "free, cite Gardner and Martin 1994", ())
-
-
-def _read_sofa(path):
-    """Horizontal plane of a SOFA file by its own metadata; BadInput where it has none for two ears."""
-    import sofar  # here, not above: it takes half a second that the shipped head need not wait for
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of conventions before 1.0, in which most rooms were published
-            sofa = sofar.read_sofa(str(path), verify=False, verbose=False)
-        response, position = _responses_and_positions(sofa)
-        rate = float(np.ravel(sofa.Data_SamplingRate)[0])
-        right_first = _lateral(sofa.ReceiverPosition, sofa.ReceiverPosition_Type)
-    except BadInput:
-        raise
-    except Exception as problem:  # whatever sofar, netCDF or a missing entry make of a file that is no such SOFA file
-        raise BadInput(f"{path} cannot be read as a SOFA file of impulse responses ({problem}); "
-                       "replace it or take it out of --hrir.") from problem
-    if response.shape[1] != 2:
-        raise BadInput(f"{path} holds {response.shape[1]} receivers; two ears are needed.")
-    if rate <= 0 or rate != int(rate) or not np.isfinite(response).all() or not np.abs(response).max() > 0:
-        raise BadInput(f"{path} holds no usable impulse responses (rate {rate:g} Hz, or NaN, or silence); replace it.")
-    remarks = ()
-    if right_first:
-        response, remarks = response[:, ::-1], ("ears ordered by their positions (right first)",)
-
-    distance = np.linalg.norm(position, axis=1)
-    elevation_deg = np.rad2deg(np.arcsin(position[:, 2] / np.maximum(distance, 1e-9)))
-    azimuth_deg = -np.rad2deg(np.arctan2(position[:, 1], position[:, 0]))  # SOFA counts counter-clockwise
-    horizontal = (np.abs(elevation_deg) <= HORIZONTAL_DEG) & (distance > 0)
-    if not horizontal.any():
-        raise BadInput(f"{path} has no direction in the horizontal plane; take another set.")
-    metres, count = np.unique(np.round(distance[horizontal], 2), return_counts=True)
-    chosen = metres[len(count) - 1 - np.argmax(count[::-1])]  # of several distances the one with most directions
-    if len(metres) > 1:
-        remarks += (f"distance {chosen:g} m of {len(metres)}",)
-    rows = np.flatnonzero(horizontal & (np.round(distance, 2) == chosen))
-    azimuth_deg = np.round((azimuth_deg[rows] + 180) % 360 - 180, 4)
-    azimuth_deg, first = np.unique(azimuth_deg, return_index=True)
-    licence = str(getattr(sofa, "GLOBAL_License", "") or "none given").strip()
-    return Measured(path.stem, _digest(path), response[rows[first]], azimuth_deg, int(rate),
-                    licence if len(licence) <= 80 else licence[:77] + "...", remarks)
-
-
-def _responses_and_positions(sofa):
-    """Every response of a SOFA file, (path, receiver, tap), and where its source is, (path, 3) metres.
-
-    In the listener's own axes: x ahead, y to the left, z up. A path is a measurement, or one of its emitters.
-    """
-    response = np.asarray(sofa.Data_IR, np.float64)
-    measurements = len(response)
-
-    def each(values):
-        return np.broadcast_to(np.asarray(values, np.float64), (measurements, *np.shape(values)[1:]))
-
-    source = each(_cartesian(sofa.SourcePosition, sofa.SourcePosition_Type))
-    listener = each(_cartesian(sofa.ListenerPosition, sofa.ListenerPosition_Type))
-    ahead = each(_cartesian(sofa.ListenerView, sofa.ListenerView_Type))
-    up = each(np.asarray(getattr(sofa, "ListenerUp", [[0.0, 0.0, 1.0]]), np.float64).reshape(-1, 3))
-    delay = np.asarray(sofa.Data_Delay, np.float64)
-    kind = str(sofa.GLOBAL_DataType)
-    if kind == "FIR":
-        response, offset = response[:, np.newaxis], source[:, np.newaxis]           # (measurement, emitter, ...)
-        delay = delay.reshape(len(delay), 1, -1)
-    elif kind in ("FIRE", "FIR-E"):
-        emitter_axis = 2 if kind == "FIRE" else 3                                   # mren; mrne since AES69-2022
-        response = np.moveaxis(response, emitter_axis, 1)
-        emitter = np.asarray(sofa.EmitterPosition, np.float64)
-        emitter = emitter if emitter.ndim == 3 else emitter[..., np.newaxis]        # (emitter, 3, 1 or measurement)
-        emitter = _cartesian(np.moveaxis(emitter, 2, 0), sofa.EmitterPosition_Type)
-        offset = source[:, np.newaxis] + each(emitter)
-        delay = np.moveaxis(delay.reshape(*delay.shape[:2], -1), 2, 1)
-    else:
-        raise BadInput(f"it holds data of type {kind}; impulse responses are needed")
-    response = _delayed(response, delay)
-    left = np.cross(up, ahead)
-    axes = np.stack([ahead, left, np.cross(ahead, left)], axis=1)                   # (measurement, axis, 3)
-    axes /= np.linalg.norm(axes, axis=2, keepdims=True)
-    position = np.einsum("max,mex->mea", axes, offset - listener[:, np.newaxis])
-    return response.reshape(-1, *response.shape[2:]), position.reshape(-1, 3)
-
-
-def _cartesian(position, kind):
-    """Turn positions (..., 3) into cartesian ones; spherical are azimuth and elevation in degrees, and distance."""
-    position = np.asarray(position, np.float64)
-    position = position.reshape(-1, 3) if position.ndim < 3 else position
-    if str(kind).startswith("cart"):
-        return position
-    azimuth, elevation, distance = np.deg2rad(position[..., 0]), np.deg2rad(position[..., 1]), position[..., 2]
-    return np.stack([distance * np.cos(elevation) * np.cos(azimuth), distance * np.cos(elevation) * np.sin(azimuth),
-                     distance * np.sin(elevation)], axis=-1)
-
-
-def _lateral(receivers, kind):
-    """Whether a file's own receiver positions put its first ear on the right."""
-    receivers = np.asarray(receivers, np.float64)
-    receivers = receivers[..., 0] if receivers.ndim == 3 else receivers
-    y = _cartesian(receivers, kind)[:, 1]
-    return len(y) == 2 and y[0] < y[1]
-
-
-def _delayed(response, delay):
-    """Move responses (..., tap) by `delay` (..., 1 wherever it is the same) samples, the least of them taken away."""
-    delay = np.broadcast_to(delay, np.broadcast_shapes(delay.shape, response.shape[:-1])) - delay.min()
-    if not delay.any():
-        return response
-    taps = response.shape[-1] + int(np.ceil(delay.max()))
-    turn = np.exp(-2j * np.pi * np.fft.rfftfreq(2 * taps) * delay[..., np.newaxis])
-    return np.fft.irfft(np.fft.rfft(response, 2 * taps) * turn, 2 * taps)[..., :taps]
 
 
 # ------------------------------------------------------------------------------------------------------- left and right
@@ -394,13 +208,13 @@ def _left_and_right(measured, left_right):
                        "keep (as the file says) or mirror.")
     if verdict > 0:
         return measured
-    if measured.remarks and measured.remarks[0].startswith("ears"):  # its positions, which nothing else confirms
+    if measured.corrections and measured.corrections[0].startswith("ears"):  # receiver positions, and nothing else
         return measured._replace(response=measured.response[:, ::-1],
-                                 remarks=("receivers exchanged: its receiver positions contradict its data",
-                                          *measured.remarks[1:]))
+                                 corrections=("receivers exchanged: its receiver positions contradict its data",
+                                          *measured.corrections[1:]))
     order = np.argsort(-measured.azimuth_deg)
     return measured._replace(response=measured.response[order], azimuth_deg=-measured.azimuth_deg[order],
-                             remarks=("azimuths mirrored: it counts them clockwise", *measured.remarks))
+                             corrections=("azimuths mirrored: it counts them clockwise", *measured.corrections))
 
 
 def _verdict(measured):

@@ -4,6 +4,7 @@ Scripts take their defaults from `Params()` and change single values with `datac
 """
 from dataclasses import asdict, dataclass
 from math import isfinite
+from typing import ClassVar
 
 from console import BadInput
 
@@ -35,7 +36,7 @@ class Params:
     class_deg: tuple = tuple(range(-90, 91, 5))    # what the network's distribution is over, whatever the labels
 
     # Scenes.
-    snr_db: tuple = (-10, -5, 0, 5, 10, 15, 20, 25, 30)  # for training, as Pang et al.; Testing uses snr_db_test
+    snr_db: tuple = (-10, -5, 0, 5, 10, 15, 20, 25, 30)  # for training, as CNNBSL; Testing uses snr_db_test
     snr_db_test: tuple = (-6, 0, 6)
     noise_field: tuple = ("diffuse",)
     excerpts: int = 1                 # per pair of a speech and a noise file
@@ -67,13 +68,13 @@ class Params:
 
     # Network; the layers themselves stand in model.py.
     model: str = "bands"
-    dropout: float = 0.3              # of the original: Pang et al. 2019, table 2
+    dropout: float = 0.3              # of the original, CNNBSL
     l2: float = 1e-3                  # of its convolutions
     loss: str = "distribution"
-    label_spread_deg: float = 3.0     # standard deviation of the soft labels: HL-Gauss, Imani and White, ICML 2018
+    label_sigma_deg: float = 3.0      # standard deviation of the soft labels: HL-Gauss, Imani and White, ICML 2018
     readout_reach_deg: float = 5.0    # the answer is the mean of the distribution this far around its peak
 
-    # Training: docs/experiments.md holds the measurements behind these.
+    # Training: docs/findings.md holds the measurements behind these.
     batch_size: int = 64
     learning_rate: float = 1e-3
     validation_share: float = 0.25    # of the speech files, as the original kept of the samples
@@ -87,40 +88,44 @@ class Params:
 
     # Localising recordings.
     hop_s: float = 0.1                # from answer to answer
-    most_within_95_deg: float = 15.0  # 95 % of the errors, of an answer that counts: measured in docs/recordings.md
+    most_half_width_95_deg: float = 15.0  # of an answer that counts as a source: measured in docs/recordings.md
 
-    # Scoring: Pang et al. 2019 count a prediction within 5 degrees as correct.
+    # Scoring: CNNBSL, the original, counts a prediction as correct that is within 5 degrees when rounded.
     tolerance_deg: float = 5.0
+
+    # What a model file stores of how it was trained.
+    TRAINING: ClassVar = ("model", "class_deg", "dropout", "l2", "loss", "label_sigma_deg", "readout_reach_deg",
+                          "batch_size", "learning_rate", "validation_share", "block_samples", "blocks_mixed", "seed")
 
     def __post_init__(self):
         """Refuse values out of range, naming the flag that set them."""
-        _need(self.excerpts >= 1, "--excerpts", self.excerpts, "1 or more")
-        _need(self.seed >= 0, "--seed", self.seed, "0 or more")
-        _need(self.snr_db and all(isfinite(s) and abs(s) <= 100 for s in self.snr_db), "--snr-db", _list(self.snr_db),
-              "one or more numbers from -100 to 100")
-        _need(len(set(self.snr_db)) == len(self.snr_db), "--snr-db", _list(self.snr_db), "different numbers")
-        _need(self.noise_field and set(self.noise_field) <= set(NOISE_FIELDS) and
-              len(set(self.noise_field)) == len(self.noise_field), "--noise-field", _list(self.noise_field),
-              "one or several of " + ", ".join(NOISE_FIELDS))
-        _need(10 <= self.frames <= 200, "--frames", self.frames, "10 to 200")
-        _need(self.azimuth_deg and all(-90 <= a <= 90 for a in self.azimuth_deg) and
-              len(set(self.azimuth_deg)) == len(self.azimuth_deg), "--azimuth-deg", _list(self.azimuth_deg),
-              "different numbers from -90 to 90")
-        _need(self.hrir_set and len(set(self.hrir_set)) == len(self.hrir_set), "--hrir", _list(self.hrir_set),
-              "different sets")
+        _require(self.excerpts >= 1, "--excerpts", self.excerpts, "1 or more")
+        _require(self.seed >= 0, "--seed", self.seed, "0 or more")
+        _require(self.snr_db and all(isfinite(s) and abs(s) <= 100 for s in self.snr_db), "--snr-db",
+                 _list(self.snr_db), "one or more numbers from -100 to 100")
+        _require(len(set(self.snr_db)) == len(self.snr_db), "--snr-db", _list(self.snr_db), "different numbers")
+        _require(self.noise_field and set(self.noise_field) <= set(NOISE_FIELDS) and
+                 len(set(self.noise_field)) == len(self.noise_field), "--noise-field", _list(self.noise_field),
+                 "one or several of " + ", ".join(NOISE_FIELDS))
+        _require(10 <= self.frames <= 200, "--frames", self.frames, "10 to 200")
+        _require(self.azimuth_deg and all(-90 <= a <= 90 for a in self.azimuth_deg) and
+                 len(set(self.azimuth_deg)) == len(self.azimuth_deg), "--azimuth-deg", _list(self.azimuth_deg),
+                 "different numbers from -90 to 90")
+        _require(self.hrir_set and len(set(self.hrir_set)) == len(self.hrir_set), "--hrir", _list(self.hrir_set),
+                 "different sets")
         for name, (least, greatest, _) in RANGES.items():
             value = getattr(self, name)
             low, high = (value or (least, least)) if isinstance(value, tuple) else (value, value)
             allowed = (f"two numbers, the smaller first, from {least:g} to {greatest:g}" if isinstance(value, tuple)
                        else f"{least:g} to {greatest:g}")
-            _need(least <= low <= high <= greatest, flag_of(name), _list((low, high) if isinstance(value, tuple)
-                                                                       else (value,)), allowed)
-        _need(self.model in MODELS, "--model", self.model, " or ".join(MODELS))
-        _need(self.loss in LOSSES, "--loss", self.loss, " or ".join(LOSSES))
-        _need(0.02 <= self.hop_s <= 60, "--hop-s", self.hop_s, "0.02 to 60")
-        _need(2 <= self.batch_size <= 4096, "--batch-size", self.batch_size, "2 to 4096")
-        _need(isfinite(self.learning_rate) and 0 < self.learning_rate <= 1, "--learning-rate", self.learning_rate,
-              "above 0 and at most 1")
+            _require(least <= low <= high <= greatest, flag_of(name), _list((low, high) if isinstance(value, tuple)
+                                                                          else (value,)), allowed)
+        _require(self.model in MODELS, "--model", self.model, " or ".join(MODELS))
+        _require(self.loss in LOSSES, "--loss", self.loss, " or ".join(LOSSES))
+        _require(0.02 <= self.hop_s <= 60, "--hop-s", self.hop_s, "0.02 to 60")
+        _require(2 <= self.batch_size <= 4096, "--batch-size", self.batch_size, "2 to 4096")
+        _require(isfinite(self.learning_rate) and 0 < self.learning_rate <= 1, "--learning-rate", self.learning_rate,
+                 "above 0 and at most 1")
 
     @property
     def bins(self):
@@ -172,8 +177,7 @@ class Params:
     @property
     def training(self):
         """Every number that a model is trained with, besides those of its shards, as a dict."""
-        return _subset(self, "model", "class_deg", "dropout", "l2", "loss", "label_spread_deg", "readout_reach_deg",
-                       "batch_size", "learning_rate", "validation_share", "block_samples", "blocks_mixed", "seed")
+        return _subset(self, *self.TRAINING)
 
 
 # Varied scenes: least and greatest value that makes sense, and what is drawn. One number is a standard deviation or a
@@ -224,16 +228,22 @@ def flag_of(name):
     return "--" + name.replace("_", "-")
 
 
+def stored_name(name):
+    """Name the key of a field of Params in files: as earlier versions called it, so that what they made still loads."""
+    return {"label_sigma_deg": "label_spread_deg"}.get(name, name)
+
+
 def _subset(params, *names):
     values = asdict(params)
-    return {name: list(values[name]) if isinstance(values[name], tuple) else values[name] for name in names}
+    return {stored_name(name): list(values[name]) if isinstance(values[name], tuple) else values[name]
+            for name in names}
 
 
 def _list(values):
     return " ".join(str(v) for v in values)
 
 
-def _need(holds, flag, value, allowed):
+def _require(holds, flag, value, allowed):
     if not holds:
         raise BadInput(f"{flag} {value} is not possible: it takes {allowed}.")
 

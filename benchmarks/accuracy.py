@@ -22,16 +22,17 @@ from scipy.stats import t as student
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-import baseline
 import console
-import dataset
 import features
 import hrir
-import metrics
-import mixing
 from console import BadInput
+from network import likelihood
+from network.tracking import HEAD_DELAY_S
 from params import Params
-from tracking import HEAD_DELAY_S
+from scores import metrics
+from shards.audio import AudioCache, find_audio
+from sound import mixing
+from sound.noise_fields import noise_gain
 
 HEADS = {"MIT KEMAR": "mit_kemar", "TU Berlin KEMAR": "tu_berlin_kemar/KEMAR_HRTFs_lfcorr.sofa",
          "Surrey anechoic": "surrey/UniS_Anechoic_BRIR_16k.sofa", "Surrey room A": "surrey/UniS_Room_A_BRIR_16k.sofa"}
@@ -126,7 +127,7 @@ def measure(condition, systems, speech, noise, source, params):
     if condition.variant == "levelled":
         level = np.sqrt(np.square(head.response).sum(axis=(1, 2), keepdims=True))
         head = head._replace(response=head.response * (level[hrir.front(directions_deg)] / level))
-    mixer, audio = mixing.Mixer(params, [head]), dataset.AudioCache(params)
+    mixer, audio = mixing.Mixer(params, [head]), AudioCache(params)
     count = len(params.azimuth_deg)
     predicted = {snr_db: {name: [] for name in systems} for snr_db in condition.snrs_db}
     seconds, speakers = dict.fromkeys(systems, 0.0), []
@@ -135,15 +136,16 @@ def measure(condition, systems, speech, noise, source, params):
     for spoken, masker in console.progress(pairs, desc=f"{condition.field}, {condition.label}"):
         rng = np.random.default_rng([params.seed, zlib.crc32(f"{spoken.name} {masker.name}".encode())])
         others = [s for s in speech if speaker_of(s.name) != speaker_of(spoken.name)]
-        said = mixer.speech(rng, audio.speech(spoken))
-        field = mixer.noise(rng, said.place, audio.noise(masker),
+        speech_at_ears = mixer.speech_at_ears(rng, audio.speech(spoken))
+        noise_at_ears = mixer.noise_at_ears(rng, speech_at_ears.scene, audio.noise(masker),
                             lambda rng, others=others: audio.speech(others[rng.integers(len(others))]))
-        for row, snr_db in enumerate(condition.snrs_db):
-            mixer.cues(said, field, snr_db, cues[row])
+        gains = [noise_gain(speech_at_ears.front, noise_at_ears.signals, snr_db) for snr_db in condition.snrs_db]
+        for row, gain in enumerate(gains):
+            mixer.cues(speech_at_ears, noise_at_ears, gain, out=cues[row])
         for name, answer in systems.items():
             begin = time.perf_counter()
             if name == "GCC-PHAT":
-                answers = [answer(mixer.ears(said, field, snr_db)) for snr_db in condition.snrs_db]
+                answers = [answer(mixer.ears(speech_at_ears, noise_at_ears, gain)) for gain in gains]
             else:
                 answers = answer(cues.reshape(-1, *params.sample_shape)).reshape(len(condition.snrs_db), -1)
             seconds[name] += time.perf_counter() - begin
@@ -241,7 +243,7 @@ def picture(rows, table, path):
     axes.set(xlabel="SNR (dB; 30 stands for no noise)", ylabel="within 5 degrees (%)", ylim=(0, 101))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=6, ncols=2)
-    with console.written_whole(path) as partial:
+    with console.atomic_write(path) as partial:
         figure.savefig(partial, format="png", dpi=110)
 
 
@@ -264,8 +266,8 @@ def main(argv=None):
     if missing:
         raise BadInput(f"{missing[0]} is absent; name the folder of the SOFA sets with --hrtf.")
     longest = replace(params, frames=max(condition.frames for condition in CONDITIONS))
-    speech, _ = dataset.find_audio(Path(args.audio) / "SpeechTEST", "--audio", longest.excerpt_length, params)
-    noise, _ = dataset.find_audio(Path(args.audio) / "NoiseTEST", "--audio", 1, params)
+    speech, _ = find_audio(Path(args.audio) / "SpeechTEST", "--audio", longest.excerpt_length, params)
+    noise, _ = find_audio(Path(args.audio) / "NoiseTEST", "--audio", 1, params)
     if args.quick:
         speech, noise = list({speaker_of(s.name): s for s in speech}.values()), noise[:1]
 
@@ -278,7 +280,7 @@ def main(argv=None):
     if original.exists():
         systems["original"] = Network.load(original).azimuth_deg
     else:
-        console.notice(f"{original} is absent, so the original recipe is left out; benchmarks/original.py trains it.")
+        console.warn(f"{original} is absent, so the original recipe is left out; benchmarks/original.py trains it.")
     systems |= {
         "likelihood": lambda samples: baseline.localise(samples, templates, params.class_deg),
         "GCC-PHAT": lambda ears: np.interp(gcc_phat_delays(ears, params), table_s, GRID_DEG),
@@ -297,9 +299,9 @@ def main(argv=None):
             f"({row[3]['within_5_deg_not_rounded_percent']:.1f})" for row in rows
             if row[0] == condition and row[2] == "model"), flush=True)
     out = console.folder_for_output(args.out)
-    with console.written_whole(out / "ACCURACY.md") as partial:
+    with console.atomic_write(out / "ACCURACY.md") as partial:
         partial.write_text(report(rows, timing, args, speech, noise), encoding="utf-8")
-    with console.written_whole(out / "accuracy.json") as partial:
+    with console.atomic_write(out / "accuracy.json") as partial:
         partial.write_text(json.dumps([{**row[0]._asdict(), "snr_db": str(row[1]), "system": row[2], **row[3]}
                                        for row in rows], indent=1))
     for table in PICTURES:

@@ -243,7 +243,7 @@ def main(argv=None):
             continue
         missing = {file: signal for file, signal in files.items() if not (folder / file).exists()}
         for file, signal in missing.items():
-            with console.written_whole(folder / file) as partial:
+            with console.atomic_write(folder / file) as partial:
                 sf.write(partial, signal, rate, subtype="PCM_16", format="WAV")
         print(f"{name}: {len(files)} demo files, {len(missing)} of them made now.")
 

@@ -52,7 +52,7 @@ def main(argv=None):
     parser.add_argument("--out", default=Path(__file__).resolve().parents[1] / "hrtf" / "mit_kemar.npz", type=Path)
     args = parser.parse_args(argv)
     responses, sample_rate_hz = front_half_plane(args.sofa)
-    with console.written_whole(args.out) as partial, open(partial, "wb") as file:
+    with console.atomic_write(args.out) as partial, open(partial, "wb") as file:
         np.savez(file, impulse_response=responses, azimuth_deg=np.array(Params().azimuth_deg, np.float32),
                  sample_rate_hz=sample_rate_hz, source=SOURCE, licence=LICENCE)
     print(f"{args.out}: {responses.shape} {responses.dtype}, {sample_rate_hz} Hz, {args.out.stat().st_size} bytes")

@@ -18,10 +18,11 @@ from PIL import Image  # which matplotlib brings
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 import console
-import dataset
 import hrir
-import mixing
 from params import WORLD, Params
+from shards.audio import AudioCache, find_audio
+from sound import mixing
+from sound.noise_fields import noise_gain
 
 AZIMUTH_DEG = 45
 PLAIN = {"azimuth_deg": (AZIMUTH_DEG,), "snr_db": (40,)}
@@ -54,10 +55,12 @@ def cues_of(changes, speech, noise, talker, seed=3):
     params = replace(Params(), **(PLAIN | changes))
     mixer = mixing.Mixer(params, [hrir.load("mit_kemar", params.sample_rate_hz, mixing.directions_deg(params))])
     rng = np.random.default_rng(seed)
-    said = mixer.speech(rng, speech)
-    masker = mixer.noise(rng, said.place, noise, lambda rng: talker)
+    speech_at_ears = mixer.speech_at_ears(rng, speech)
+    noise_at_ears = mixer.noise_at_ears(rng, speech_at_ears.scene, noise, lambda rng: talker)
     cues = np.empty((1, *params.sample_shape), np.float32)
-    mixer.cues(said, masker, mixer.snrs_db(rng, masker)[0], cues)
+    snr_db = mixer.snrs_db(rng, noise_at_ears)[0]
+    gain = noise_gain(speech_at_ears.front, noise_at_ears.signals, snr_db)
+    mixer.cues(speech_at_ears, noise_at_ears, gain, out=cues)
     return cues[0]
 
 
@@ -79,7 +82,7 @@ def picture(title, plain, changed, path):
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=64)
     few_colours = Image.open(drawn).convert("RGB").quantize(64)  # noise does not compress: a third of the bytes
-    with console.written_whole(path) as partial:
+    with console.atomic_write(path) as partial:
         few_colours.save(partial, format="png", optimize=True)
 
 
@@ -93,8 +96,8 @@ def main(argv=None):
         subprocess.run([sys.executable, str(ROOT / "tools" / "make_demo_audio.py"), "--root", work], check=True,
                        stdout=subprocess.DEVNULL)
         params = Params()
-        audio = dataset.AudioCache(params)
-        talkers, noises = (dataset.find_audio(Path(work) / name, "--x", params.excerpt_length, params)[0]
+        audio = AudioCache(params)
+        talkers, noises = (find_audio(Path(work) / name, "--x", params.excerpt_length, params)[0]
                            for name in ("SpeechTRAIN", "NoiseTRAIN"))
         steady = next(noise for noise in noises if "pink" in noise.name)
         given = audio.speech(talkers[0]), audio.noise(steady), audio.speech(talkers[1])

@@ -2,11 +2,11 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from console import written_whole
+from console import atomic_write
 
 
 def _save(figure, path):
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, format="png", dpi=120)
 
 
@@ -63,7 +63,7 @@ def error_by_azimuth(scores, path):
 
 
 def track(track, spectrogram, sample_rate_hz, title, path):
-    """Azimuth over time with its spread, over a spectrogram.
+    """Draw azimuth over time with its 68 % half-width, over a spectrogram.
 
     Parameters
     ----------
@@ -82,9 +82,9 @@ def track(track, spectrogram, sample_rate_hz, title, path):
                 vmin=level_db.max() - 80, vmax=level_db.max() + 20)
     axes.set(xlabel="time (s)", ylabel="frequency (kHz), grey", title=title, xlim=(0, end_s))
     azimuth = axes.twinx()
-    low, high = track.azimuth_deg - track.spread_deg, track.azimuth_deg + track.spread_deg
+    low, high = track.azimuth_deg - track.half_width_68_deg, track.azimuth_deg + track.half_width_68_deg
     azimuth.fill_between(track.time_s, np.clip(low, -90, 90), np.clip(high, -90, 90), color="C3", alpha=0.25,
-                         linewidth=0, label="spread")
+                         linewidth=0, label="68 % half-width")
     azimuth.plot(track.time_s, track.azimuth_deg, ".-", color="C3", markersize=3, linewidth=1, label="azimuth")
     azimuth.set(ylim=(-95, 95), yticks=range(-90, 91, 30), ylabel="azimuth (degrees)")
     azimuth.set_yticklabels(["left -90", "-60", "-30", "front 0", "30", "60", "right 90"])
@@ -93,21 +93,21 @@ def track(track, spectrogram, sample_rate_hz, title, path):
     _save(figure, path)
 
 
-def calibration(error_deg, spread_deg, title, path, most_groups=15):
+def calibration(error_deg, half_width_deg, title, path, most_groups=15):
     """How far 68 % of the errors reach against how far they were said to, in groups of equally sure samples.
 
-    `error_deg` absolute errors and `spread_deg` the stated spreads: np.ndarray [shape=(n,)].
+    `error_deg` absolute errors and `half_width_deg` the stated 68 % half-widths: np.ndarray [shape=(n,)].
     """
-    order = np.argsort(spread_deg, kind="stable")
+    order = np.argsort(half_width_deg, kind="stable")
     groups = np.array_split(order, max(1, min(most_groups, len(order) // 20)))
-    stated = [float(np.median(spread_deg[group])) for group in groups]
+    stated = [float(np.median(half_width_deg[group])) for group in groups]
     actual = [float(np.quantile(error_deg[group], 0.68)) for group in groups]
     figure = Figure(figsize=(5.2, 4.8), layout="constrained")
     axes = figure.subplots()
     least, most = 0.1, max(100.0, *stated, *actual)
     axes.plot([least, most], [least, most], "k-", linewidth=0.7, label="as stated")
     axes.plot(np.maximum(stated, least), np.maximum(actual, least), "o-", markersize=4, label="measured")
-    axes.set(xlabel="stated spread (degrees)", ylabel="68 % of the errors are within (degrees)", title=title,
+    axes.set(xlabel="stated 68 % half-width (degrees)", ylabel="68 % of the errors are within (degrees)", title=title,
              xscale="log", yscale="log", xlim=(least, most), ylim=(least, most), aspect="equal")
     axes.grid(alpha=0.3)
     axes.legend()

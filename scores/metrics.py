@@ -13,8 +13,8 @@ def score(predicted_deg, true_deg, stated_deg=()):
     Returns
     -------
     dict
-        within_5_deg_percent and within_10_deg_percent: the rule of Pang et al. 2019, the prediction rounded to whole
-        degrees counts when it differs by at most that much; mae_deg, median_deg (of the absolute error), rmse_deg,
+        within_5_deg_percent and within_10_deg_percent: the rule of CNNBSL, a prediction counts when, rounded to
+        whole degrees, it differs by at most that much; mae_deg, median_deg (of the absolute error), rmse_deg,
         bias_deg (mean of predicted - true: positive is too far right) and samples; with `stated_deg` also
         inside_stated_68_percent and inside_stated_95_percent, how many true azimuths are that near
 
@@ -35,7 +35,7 @@ def score(predicted_deg, true_deg, stated_deg=()):
 
 
 def correct(predicted_deg, true_deg, tolerance_deg):
-    """Which predictions, rounded to whole degrees, differ by at most `tolerance_deg`: (n,) bool."""
+    """Tell which predictions, rounded to whole degrees, differ by at most `tolerance_deg`: (n,) bool."""
     return np.abs(np.rint(predicted_deg) - true_deg) <= tolerance_deg
 
 
@@ -47,12 +47,12 @@ def score_by(groups, predicted_deg, true_deg, stated_deg=()):
                   [reach[groups == group] for reach in stated_deg]) for group in np.unique(groups)}
 
 
-def kept_curve(predicted_deg, true_deg, spread_deg, tolerance_deg, points=100):
+def kept_curve(predicted_deg, true_deg, half_width_deg, tolerance_deg, points=100):
     """Accuracy of the surest samples: what dropping the least sure gains.
 
     Parameters
     ----------
-    predicted_deg, true_deg, spread_deg : np.ndarray [shape=(n,)]
+    predicted_deg, true_deg, half_width_deg : np.ndarray [shape=(n,)]
     tolerance_deg : float
     points : int, at most
 
@@ -61,7 +61,7 @@ def kept_curve(predicted_deg, true_deg, spread_deg, tolerance_deg, points=100):
     kept_percent, correct_percent : np.ndarray [shape=(any,)], ascending in kept_percent, the last 100
 
     """
-    order = np.argsort(spread_deg, kind="stable")
+    order = np.argsort(half_width_deg, kind="stable")
     share = np.cumsum(correct(predicted_deg, true_deg, tolerance_deg)[order]) / np.arange(1, len(order) + 1)
     kept = np.unique(np.linspace(1, len(order), min(points, len(order))).astype(int))
     return 100 * kept / len(order), 100 * share[kept - 1]

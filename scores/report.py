@@ -36,12 +36,12 @@ img{max-width:100%;height:auto;background:#fff}
 """
 
 
-class Clip(NamedTuple):
+class AudibleSample(NamedTuple):
     """A sample to hear: `ears` (2, n) or None with the reason in `why_not`; azimuths in degrees, names as text."""
 
     true_deg: float
     predicted_deg: float
-    spread_deg: float
+    half_width_deg: float
     snr_db: float
     speech: str
     noise: str
@@ -57,7 +57,7 @@ def html(title, results, pictures, worst, typical, sample_rate_hz, made_with):
     title : str
     results : dict of name to `metrics.score` with the groups of GROUPS
     pictures : list of paths of png files
-    worst, typical : lists of Clip
+    worst, typical : lists of AudibleSample
     sample_rate_hz : int, of the clips
     made_with : str, how the results came about
 
@@ -105,7 +105,7 @@ def _grid(heading, names, rows):
 
 
 def _item(clip, sample_rate_hz):
-    spread = f" ± {clip.spread_deg:.0f}" if np.isfinite(clip.spread_deg) else ""
+    half_width = f" ± {clip.half_width_deg:.0f}" if np.isfinite(clip.half_width_deg) else ""
     snr = f"{clip.snr_db:g} dB" if np.isfinite(clip.snr_db) else "no noise added"
     if clip.ears is None:
         sound = f"<p>{escape(clip.why_not)}</p>"
@@ -113,7 +113,7 @@ def _item(clip, sample_rate_hz):
         sound = f'<audio controls preload="none" src="data:audio/wav;base64,{_wav(clip.ears, sample_rate_hz)}"></audio>'
     marks = "".join(f'<i class="{kind}" style="left:{100 * (np.clip(azimuth_deg, -90, 90) + 90) / 180:.1f}%"></i>'
                     for kind, azimuth_deg in (("true", clip.true_deg), ("said", clip.predicted_deg)))
-    return (f"<li>true {clip.true_deg:g}°, answer {clip.predicted_deg:.0f}°{spread}, {snr}"
+    return (f"<li>true {clip.true_deg:g}°, answer {clip.predicted_deg:.0f}°{half_width}, {snr}"
             f'<div class="ruler" title="left to right: green the truth, red the answer">{marks}</div>'
             f"{escape(clip.speech)}<br>{escape(clip.noise) or 'as recorded'}{sound}</li>")
 

@@ -5,13 +5,13 @@ import time
 
 import numpy as np
 
-import baseline
 import console
-import metrics
-import plots
 from console import BadInput
-from model import Network
+from network import likelihood
+from network.model import Network
+from network.unit_vectors import unit_vectors
 from params import differences
+from scores import metrics, plots
 
 VALIDATION_BATCH = 256
 WARM_UP_SHARE = 0.02  # of all steps: Adam's first estimates of the gradient's scale are poor
@@ -37,7 +37,7 @@ def fit(feed, epochs, out, resume, origins=()):
 
     Parameters
     ----------
-    feed : dataset.ShardFeed or fresh.WavFeed: Params, batches and their numbers
+    feed : feed.Feed, batches of samples with their Params
     epochs : int, to have in the end
     out : Path, an existing folder
     resume : bool, go on with out/last.keras if it is there
@@ -63,8 +63,8 @@ def fit(feed, epochs, out, resume, origins=()):
         history = network.state["history"]
         _write_history(history, out)
     else:
-        templates = baseline.unit_vectors(baseline.template_cues(params)) if params.model == "bands" else None
-        network, history = Network(params, feed.scenes, templates), []
+        templates = unit_vectors(likelihood.template_cues(params)) if params.model == "bands" else None
+        network, history = Network(params, feed.made_with, templates), []
         if origins:
             network.begin_with([Network.load(origin) for origin in origins])
 
@@ -75,9 +75,9 @@ def fit(feed, epochs, out, resume, origins=()):
         begin = time.monotonic()
         loss = _train_epoch(network, feed, epoch, epochs)
         seconds = time.monotonic() - begin
-        _need_finite(loss, epoch, params)
+        _require_finite(loss, epoch, params)
         validation_loss, within_5_deg_percent = evaluate(network, feed)
-        _need_finite(validation_loss, epoch, params)
+        _require_finite(validation_loss, epoch, params)
         history.append({"epoch": epoch, "loss": loss, "validation_loss": validation_loss,
                         "validation_within_5_deg_percent": within_5_deg_percent,
                         "learning_rate": learning_rate_at((epoch - 1) / epochs, params),
@@ -91,7 +91,7 @@ def fit(feed, epochs, out, resume, origins=()):
     return history
 
 
-def _need_finite(loss, epoch, params):
+def _require_finite(loss, epoch, params):
     if not math.isfinite(loss):
         raise BadInput(f"The loss is no longer finite in epoch {epoch}; start again with a smaller --learning-rate "
                        f"than {params.learning_rate:g}.")
@@ -121,11 +121,11 @@ def evaluate(network, feed):
             outputs = network.outputs(samples)
             loss += network.loss_of(outputs, azimuth_deg)
             reading = network.reading_of(outputs)
-            readings.append((reading.azimuth_deg, reading.signs, azimuth_deg))
+            readings.append((reading.azimuth_deg, reading.predictors, azimuth_deg))
             bar.update(len(samples))
-    answer_deg, signs, azimuth_deg = map(np.concatenate, zip(*readings))
+    answer_deg, predictors, azimuth_deg = map(np.concatenate, zip(*readings))
     if math.isfinite(loss):  # `fit` ends where it is not
-        network.calibrate(signs, np.abs(answer_deg - azimuth_deg))
+        network.calibrate(predictors, np.abs(answer_deg - azimuth_deg))
     correct = metrics.correct(answer_deg, azimuth_deg, feed.params.tolerance_deg)
     return loss / feed.validation_count, float(100 * correct.mean())
 
@@ -136,7 +136,7 @@ def _epochs_since_best(history):
 
 
 def _write_history(history, out):
-    with console.written_whole(out / "history.csv") as partial, open(partial, "w", newline="") as file:
+    with console.atomic_write(out / "history.csv") as partial, open(partial, "w", newline="") as file:
         writer = csv.DictWriter(file, history[0].keys())
         writer.writeheader()
         writer.writerows(history)

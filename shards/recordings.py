@@ -16,10 +16,11 @@ from typing import NamedTuple
 import numpy as np
 import soundfile as sf
 
-import dataset
-import features
-import scene
 from console import BadInput
+from shards.audio import Audio, ear_blocks, sha256_of
+from shards.files import seed_of
+from sound import kernels
+from sound.noise_fields import noise_gain
 
 LABELS = "labels.csv"
 HEADER = ["file", "start_s", "end_s", "azimuth_deg"]
@@ -94,7 +95,7 @@ def read_labels(folder, params):
                                   *lines, *more]))
     if not stretches:
         raise BadInput(f"{path} holds no stretch; write a row for each.")
-    return [Recording(folder / name, name, dataset.sha256_of(folder / name), tuple(s for _, s in stretches[name]))
+    return [Recording(folder / name, name, sha256_of(folder / name), tuple(s for _, s in stretches[name]))
             for name in sorted(stretches)]
 
 
@@ -151,36 +152,36 @@ def starts_of(recording, params):
     return np.concatenate(starts), np.concatenate(azimuths)
 
 
-class Task(NamedTuple):
-    """A shard to make: a recording, a noise to add (or None), and the shard's place."""
+class RecordingPlan(NamedTuple):
+    """The shards.plan.ShardPlan of a recording and a noise to add to it (or None)."""
 
     recording: Recording
-    noise: dataset.Audio
+    noise: Audio
     path: Path
 
     @property
     def names(self):
-        """Of the speech and the noise, as the shard stores them."""
+        """Names of the speech and the noise, as the shard stores them."""
         return self.recording.name, self.noise.name if self.noise else NO_NOISE
 
     def digests(self):
-        """What tells whether the files and labels are still those that a shard was made of."""
+        """Describe the files and labels that the shard is made of, to tell when they were replaced."""
         return {"speech_sha256": self.recording.sha256, "noise_sha256": self.noise.sha256 if self.noise else NO_NOISE,
                 "stretches": [list(stretch) for stretch in self.recording.stretches]}
 
     def count(self, params):
-        """How many samples the shard holds."""
+        """Count the samples of the shard."""
         return len(starts_of(self.recording, params)[0]) * (len(params.snr_db) if self.noise else 1)
 
-    def heard(self, mixer, audio):
-        """Ear signals (2, n) of one sample after another, each with its azimuth, SNR, noise field and start in s.
+    def _ears_of_all(self, mixer, audio):
+        """Make the ear signals (2, n) of one sample after another, with azimuth, SNR, noise field and start in s.
 
         The noise is drawn anew for every stretch of a sample's length, from the seed and the names, and its level set
         by the sample's own.
         """
         params = mixer.params
-        rng = np.random.default_rng([params.seed, *dataset.seed_of(*self.names)])
-        signal = np.concatenate(list(dataset.ear_blocks(self.recording.path, params)))
+        rng = np.random.default_rng([params.seed, *seed_of(*self.names)])
+        signal = np.concatenate(list(ear_blocks(self.recording.path, params)))
         signal = np.pad(signal, ((0, params.stft_window_samples), (0, 0)))  # a resampler may end some samples early
         for start, azimuth_deg in zip(*starts_of(self.recording, params)):
             ears = np.ascontiguousarray(signal[start:start + params.sample_length].T)
@@ -188,19 +189,19 @@ class Task(NamedTuple):
             if not self.noise:
                 yield ears, azimuth_deg, np.inf, NO_NOISE, start_s
                 continue
-            noise = mixer.noise(rng, mixer.place(rng), audio.noise(self.noise))
+            noise = mixer.noise_at_ears(rng, mixer.draw_scene(rng), audio.noise(self.noise))
             for snr_db in params.snr_db:
-                gain = np.float32(scene.noise_gain(ears, noise.signals, snr_db))
+                gain = np.float32(noise_gain(ears, noise.signals, snr_db))
                 yield ears + gain * noise.signals, azimuth_deg, snr_db, noise.field, start_s
 
-    def pieces(self, mixer, audio):
-        """Cues (1, bin, frame, 2) of one sample after another, each with its dict of dataset.BY_SAMPLE."""
-        for ears, azimuth_deg, snr_db, field, start_s in self.heard(mixer, audio):
-            cues = features.from_ears(ears, mixer.params)[np.newaxis].astype(np.float16)
+    def samples(self, mixer, audio):
+        """Make the samples: cues (1, bin, frame, 2) of one after another, each with its files.BY_SAMPLE."""
+        for ears, azimuth_deg, snr_db, field, start_s in self._ears_of_all(mixer, audio):
+            cues = kernels.from_ears(ears, mixer.params)[np.newaxis].astype(np.float16)
             yield cues, {"labels": np.float32([azimuth_deg]), "snr_db": np.float32([snr_db]),
                          "noise_field": np.array([field]), "hrir": np.array(["recording"]),
                          "room_rt60_s": np.float32([np.nan]), "excerpt_start_s": np.float32([start_s])}
 
     def ears(self, row, mixer, audio):
-        """Ear signals (2, n) of the shard's sample `row`."""
-        return next(itertools.islice(self.heard(mixer, audio), row, None))[0]
+        """Make the ear signals (2, n) of the shard's sample `row`, to listen to."""
+        return next(itertools.islice(self._ears_of_all(mixer, audio), row, None))[0]

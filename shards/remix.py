@@ -8,13 +8,13 @@ A shard stores everything a mixture was drawn from but the audio; where that is 
 from dataclasses import fields, replace
 from pathlib import Path
 
-import dataset
 import hrir
-import mixing
-import recordings
-import spatialise
 from console import BadInput
 from params import Params
+from shards.audio import Audio, AudioCache, find_audio, sha256_of
+from shards.recipe import PairPlan
+from shards.recordings import Recording, RecordingPlan, Stretch
+from sound import mixing
 
 
 class Remixer:
@@ -31,18 +31,18 @@ class Remixer:
                                       if field.name in shard.params and field.name != "hrir_set"})
         mixer, audio = self._mixer(params, shard.params)
         if "stretches" in shard.params:
-            task = recordings.Task(self._recording(shard), shard.noise and self._file("noise", shard.noise), None)
-            _need_same(task, shard)
-            return task.ears(row, mixer, audio)
+            plan = RecordingPlan(self._recording(shard), shard.noise and self._file("noise", shard.noise), None)
+            _require_same(plan, shard)
+            return plan.ears(row, mixer, audio)
         speech, noise = self._file("speech", shard.speech), self._file("noise", shard.noise)
         talkers = []
         if "talkers_sha256" in shard.params:
             if self._every is None:  # decodes the whole folder: once, not for every sample
-                self._every, _ = dataset.find_audio(self._folders["speech"], "--speech", params.excerpt_length, params)
+                self._every, _ = find_audio(self._folders["speech"], "--speech", params.excerpt_length, params)
             talkers = [other for other in self._every if other.sha256 != speech.sha256]
-        task = spatialise.Task(speech, noise, talkers, None)
-        _need_same(task, shard)
-        return task.ears(row, mixer, audio)
+        plan = PairPlan(speech, noise, talkers, None)
+        _require_same(plan, shard)
+        return plan.ears(row, mixer, audio)
 
     def _file(self, role, name):
         """Audio of a name within the folder of a role."""
@@ -52,13 +52,13 @@ class Remixer:
             if not folder or not path.is_file():
                 where = f"is not in --{role} {folder}" if folder else f"needs --{role}"
                 raise BadInput(f"{name} {where}, so it cannot be heard.")
-            self._files[role, name] = dataset.Audio(path, name, dataset.sha256_of(path), 1)
+            self._files[role, name] = Audio(path, name, sha256_of(path), 1)
         return self._files[role, name]
 
     def _recording(self, shard):
         audio = self._file("recordings", shard.speech)
-        stretches = tuple(recordings.Stretch(*stretch) for stretch in shard.params["stretches"])
-        return recordings.Recording(audio.path, audio.name, audio.sha256, stretches)
+        stretches = tuple(Stretch(*stretch) for stretch in shard.params["stretches"])
+        return Recording(audio.path, audio.name, audio.sha256, stretches)
 
     def _mixer(self, params, made_with):
         key = str(sorted((name, str(value)) for name, value in made_with.items()
@@ -72,7 +72,7 @@ class Remixer:
                     raise BadInput(f"the head {name} is not among --hrir, so it cannot be heard.")
                 heads.append(hrir.at_azimuths(measured, params.sample_rate_hz, mixing.directions_deg(params),
                                               params.hrir_padding_samples))
-            self._mixers[key] = mixing.Mixer(params, heads), dataset.AudioCache(params)
+            self._mixers[key] = mixing.Mixer(params, heads), AudioCache(params)
         return self._mixers[key]
 
 
@@ -80,7 +80,7 @@ def _plain(value):
     return tuple(value) if isinstance(value, list) else value
 
 
-def _need_same(task, shard):
-    for key, value in task.digests().items():
+def _require_same(plan, shard):
+    for key, value in plan.digests().items():
         if shard.params.get(key) != value:
             raise BadInput(f"{shard.speech} or {shard.noise} has changed since, so it cannot be heard.")

@@ -1,0 +1,8 @@
+"""From cues to azimuths: the networks, their training, read-out and uncertainty, the likelihood, recordings over time.
+
+Imports console, params, features, hrir and scores; it knows nothing of sound and shards, and alone imports TensorFlow.
+Begin with original.py, the CNN on one screen.
+"""
+from network.tracking import localise
+
+__all__ = ["localise"]

@@ -1,0 +1,35 @@
+"""Keras and TensorFlow, imported quietly: `from network.backend import keras, tf`."""
+import os
+import sys
+import tempfile
+from contextlib import contextmanager
+
+
+@contextmanager
+def _hushed():
+    """Keep what TensorFlow's C++ side prints at start-up off the screen, unless the start-up fails."""
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as printed:
+        os.dup2(printed.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            printed.seek(0)
+            os.write(screen, printed.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(screen, 2)
+            os.close(screen)
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["KERAS_BACKEND"] = "tensorflow"
+with _hushed():
+    import keras
+    import tensorflow as tf
+
+    tf.zeros(1).numpy()  # the first operation looks for devices, and says so
+
+__all__ = ["keras", "tf"]

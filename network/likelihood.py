@@ -1,0 +1,45 @@
+"""Localisation without learning, to show what learning adds: maximum likelihood over a head's templates.
+
+Every bin becomes a unit vector u (unit_vectors.py). For a source at azimuth a in isotropic noise u scatters
+around that head's template u_a, and -ln((1 - u . u_a) / 2), summed over the bins of a sample, ranks the azimuths.
+"""
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+import features
+import hrir
+from network.unit_vectors import LEAST_DISTANCE, unit_vectors
+
+
+def template_cues(params):
+    """Compute IPD and ILD of the shipped head, in the bins of the STFT, at params.class_deg: (azimuth, bin, 2)."""
+    response = hrir.load("mit_kemar", params.sample_rate_hz, params.class_deg, params.hrir_padding_samples).response
+    spectra = np.fft.rfft(response, params.stft_window_samples)
+    return features.interaural_cues(spectra[:, features.LEFT], spectra[:, features.RIGHT], params.power_floor)
+
+
+def localise(samples, template_cues, azimuth_deg):
+    """Return the azimuth of the likeliest template for each sample.
+
+    Parameters
+    ----------
+    samples : np.ndarray [shape=(n, bin, frame, 2)], cues
+    template_cues : np.ndarray [shape=(azimuth, bin, 2)], cues of the head's impulse responses
+    azimuth_deg : np.ndarray [shape=(azimuth,)]
+
+    Returns
+    -------
+    np.ndarray [shape=(n,)], float64, degrees, each one of `azimuth_deg`
+
+    """
+    templates = np.ascontiguousarray(unit_vectors(template_cues).transpose(1, 2, 0))  # (bin, 3, azimuth)
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        best = list(threads.map(lambda sample: _likeliest_row(sample, templates), samples))
+    return np.asarray(azimuth_deg, np.float64)[best]
+
+
+def _likeliest_row(sample, templates):
+    distance = (1 - unit_vectors(sample) @ templates) / 2            # (bin, frame, azimuth)
+    return int(np.argmin(np.log(np.maximum(distance, LEAST_DISTANCE)).sum(axis=(0, 1))))

@@ -1,0 +1,69 @@
+"""Between azimuths and distributions over them: the labels to learn, and the azimuth of an output.
+
+    soft_labels([12.0], Params())                              # (1, 37), a Gaussian around 12 degrees
+    azimuth_deg, width_deg = read_out(distribution, Params())  # (n, 37) -> (n,), (n,)
+"""
+import numpy as np
+from scipy.special import ndtr
+
+
+def soft_labels(azimuth_deg, params):
+    """The distribution to learn: a Gaussian around each azimuth, integrated over each class (HL-Gauss).
+
+    Imani and White, "Improving Regression Performance with Distributional Losses," ICML 2018.
+
+    Parameters
+    ----------
+    azimuth_deg : np.ndarray [shape=(n,)]
+    params : Params, for the classes and label_sigma_deg
+
+    Returns
+    -------
+    np.ndarray [shape=(n, class)], float32, rows sum to 1
+
+    """
+    grid = np.asarray(params.class_deg, np.float64)
+    middles = (grid[1:] + grid[:-1]) / 2
+    edges = np.concatenate(([2 * grid[0] - middles[0]], middles, [2 * grid[-1] - middles[-1]]))
+    below = ndtr((edges - np.asarray(azimuth_deg, np.float64)[:, None]) / params.label_sigma_deg)
+    mass = np.diff(below, axis=1)
+    return (mass / mass.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def read_out(distribution, params):
+    """One azimuth from a distribution, its mean within readout_reach_deg of its peak, and the distribution's width.
+
+    At the ends of the grid the neighbourhood is one-sided and its mean is drawn inwards by up to 1.2 degrees. That is
+    undone: reading out the soft label of any azimuth gives that azimuth, and the width that labels have in the middle.
+
+    Parameters
+    ----------
+    distribution : np.ndarray [shape=(n, class)], rows sum to 1
+    params : Params
+
+    Returns
+    -------
+    azimuth_deg : np.ndarray [shape=(n,)], float64
+    width_deg : np.ndarray [shape=(n,)], float64: standard deviation of the whole distribution around the azimuth
+
+    """
+    truth = np.linspace(params.class_deg[0], params.class_deg[-1], 721)
+    labels = soft_labels(truth, params)
+    rising = np.maximum.accumulate(_mean_around_peak(labels, params))  # where the peak moves on, it falls a little
+    seen = (rising - rising[::-1]) / 2                                 # left and right alike
+    azimuth_deg = np.interp(_mean_around_peak(distribution, params), seen, truth)
+    own = _variance_around(truth, labels, params)
+    narrower = own[len(own) // 2] - np.interp(azimuth_deg, truth, own)
+    return azimuth_deg, np.sqrt(np.maximum(_variance_around(azimuth_deg, distribution, params) + narrower, 0))
+
+
+def _mean_around_peak(distribution, params):
+    grid = np.asarray(params.class_deg, np.float64)
+    peak = grid[np.argmax(distribution, axis=1)]
+    weight = np.where(np.abs(grid - peak[:, None]) <= params.readout_reach_deg, distribution, 0).astype(np.float64)
+    return (weight * grid).sum(axis=1) / weight.sum(axis=1)
+
+
+def _variance_around(azimuth_deg, distribution, params):
+    grid = np.asarray(params.class_deg, np.float64)
+    return (distribution * np.square(grid - azimuth_deg[:, None])).sum(axis=1)

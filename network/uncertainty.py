@@ -1,0 +1,137 @@
+"""How sure an answer is: 68 and 95 % half-widths, measured on errors and predicted from what goes with large ones.
+
+    predictors = error_predictors(azimuth_deg, width_deg, distribution)     # (n, 3)
+    calibration = Calibration.fit(predictors, np.abs(azimuth_deg - true_deg))
+    calibration.half_widths(predictors)                        # (n,), (n,): 68 and 95 % of the errors are within
+"""
+from itertools import combinations_with_replacement
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import linprog
+
+from network.readout import read_out, soft_labels
+
+NEAREST_SHARE = 0.25       # of the bands: with noise the others point anywhere, on any head
+LEAST_DISAGREEMENT_DEG = 0.3    # less says nothing: templates stand 5 degrees apart
+LEAST_DOUBT = 1e-3         # probability outside of the likeliest class; the labels leave half
+LEAST_ERROR_DEG = 0.05     # errors are told by their logarithm, and may be nothing
+MOST_ERROR_DEG = 180.0
+LEAST_OF_TERM = 40         # answers for each term of a calibration: fewer say little about 95 %
+MOST_OF_FIT = 20_000       # answers: a second or two, and more hardly change it
+RARE_SHARE = 0.005         # of a predictor's values at either end, beyond which what it says is not carried on
+
+
+def uncalibrated_half_width(width_deg, params):
+    """Guess the 68 % half-width when no errors are known: what the width (n,) adds to that of the soft labels."""
+    label = read_out(soft_labels(np.zeros(1), params), params)[1]
+    return np.sqrt(np.maximum(np.square(width_deg) - np.square(label), 0))
+
+
+def band_disagreement_deg(azimuth_deg, log_likelihoods, params):
+    """Measure how far the likeliest directions of single bands lie from an azimuth: the nearest quarter of them.
+
+    For the head of the templates, in little noise, that is next to nothing; for another head each band has its own
+    error.
+
+    Parameters
+    ----------
+    azimuth_deg : np.ndarray [shape=(n,)]
+    log_likelihoods : np.ndarray [shape=(n, band, class)], of each direction in a band, in any unit
+    params : Params, for the classes
+
+    Returns
+    -------
+    np.ndarray [shape=(n,)], the quantile NEAREST_SHARE of the bands' distances
+
+    """
+    grid = np.asarray(params.class_deg, np.float64)
+    peak = np.argmax(log_likelihoods, axis=-1)[..., np.newaxis]
+    inside = np.clip(peak, 1, len(grid) - 2)
+    before, at, after = (np.take_along_axis(log_likelihoods, inside + step, -1).astype(np.float64)
+                         for step in (-1, 0, 1))
+    bend = np.minimum(before - 2 * at + after, -1e-12)
+    vertex = np.clip((before - after) / (2 * bend), -1, 1)                 # of the parabola through the three
+    steps = np.where(peak == inside, inside + vertex, peak)[..., 0]
+    best_deg = np.interp(steps, np.arange(len(grid)), grid)
+    return np.quantile(np.abs(best_deg - np.asarray(azimuth_deg)[:, np.newaxis]), NEAREST_SHARE, axis=1)
+
+
+def error_predictors(azimuth_deg, width_deg, distribution, disagreement_deg=None, log_contrasts=None):
+    """Compute what predicts the size of an answer's error: (n, predictor), the same for a mirrored answer.
+
+    Parameters
+    ----------
+    azimuth_deg, width_deg : np.ndarray [shape=(n,)], as `read_out` gives them
+    distribution : np.ndarray [shape=(n, class)], what they were read from
+    disagreement_deg : np.ndarray [shape=(n,)], as `band_disagreement_deg` gives it, of a network with templates
+    log_contrasts : np.ndarray [shape=(n, 2)], of such a network: how much the log-likelihoods of the directions differ,
+        as logarithms, with all moments alike and with moments weighted by coherence
+
+    """
+    predictors = [np.log(np.maximum(width_deg, LEAST_ERROR_DEG)), np.abs(azimuth_deg),
+                  np.log(np.maximum(1 - distribution.max(axis=1), LEAST_DOUBT))]
+    if disagreement_deg is not None:
+        plain, coherent = np.transpose(log_contrasts)
+        predictors += [np.log(disagreement_deg + LEAST_DISAGREEMENT_DEG), plain, coherent - plain]
+    return np.stack(predictors, axis=1)
+
+
+class Calibration(NamedTuple):
+    """Measured shares of errors within so many degrees, as a function of the error predictors.
+
+    The logarithm of what 68 % of the errors are within is a polynomial of second degree in the predictors; so is that
+    of 95 % (quantile regression: Koenker and Bassett, Econometrica 46, 1978). `least` and `greatest` of each predictor
+    are the ends of -1..1; `terms_68` and `terms_95` are the factors of 1, of the predictors and of their products, as
+    far as there were answers enough to fit them.
+    """
+
+    least: tuple
+    greatest: tuple
+    terms_68: tuple
+    terms_95: tuple
+
+    @classmethod
+    def fit(cls, predictors, error_deg):
+        """Measure on answers with known errors, of samples that were not trained on.
+
+        Parameters
+        ----------
+        predictors : np.ndarray [shape=(n, predictor)], as `error_predictors` gives them; of more than MOST_OF_FIT rows
+            that many, drawn
+        error_deg : np.ndarray [shape=(n,)], absolute errors
+
+        Returns
+        -------
+        Calibration
+
+        """
+        some = np.random.default_rng(0).permutation(len(predictors))[:MOST_OF_FIT]
+        predictors, log_error = predictors[some], np.log(error_deg[some] + LEAST_ERROR_DEG)
+        least, greatest = np.quantile(predictors, (RARE_SHARE, 1 - RARE_SHARE), axis=0)
+        terms = _terms(predictors, least, greatest)[:, :max(1, len(predictors) // LEAST_OF_TERM)]
+        columns = (least, greatest, *(_quantile_regression(terms, log_error, share) for share in (0.68, 0.95)))
+        return cls(*(tuple(round(float(value), 5) for value in column) for column in columns))
+
+    def half_widths(self, predictors):
+        """Compute the 68 and 95 % half-widths in degrees, the second no less than the first: two (n,)."""
+        terms = _terms(predictors, np.array(self.least), np.array(self.greatest))
+        near, far = (np.clip(np.exp(terms[:, :len(factors)] @ factors) - LEAST_ERROR_DEG, 0, MOST_ERROR_DEG)
+                     for factors in (np.array(self.terms_68), np.array(self.terms_95)))
+        return near, np.maximum(near, far)
+
+
+def _terms(predictors, least, greatest):
+    """List 1, each predictor on a scale of -1..1 and their products: (n, predictor) -> (n, term)."""
+    scaled = np.clip((predictors - least) / np.maximum(greatest - least, 1e-6) * 2 - 1, -1, 1).T
+    pairs = combinations_with_replacement(range(len(scaled)), 2)
+    return np.stack([np.ones(len(predictors)), *scaled, *(scaled[one] * scaled[other] for one, other in pairs)], axis=1)
+
+
+def _quantile_regression(terms, values, share):
+    """Fit factors of terms (n, term) whose sum is above a share of the values (n,), whatever the terms.
+
+    The dual of the linear programme that minimises the sum of share * above + (1 - share) * below.
+    """
+    solution = linprog(-values, A_eq=terms.T, b_eq=np.zeros(terms.shape[1]), bounds=(share - 1, share), method="highs")
+    return -solution.eqlin.marginals

@@ -1,0 +1,4 @@
+"""Errors and accuracies, and how they are shown: metrics, pictures, the report of a test.
+
+Imports console alone. Begin with metrics.py.
+"""

@@ -1,0 +1,226 @@
+"""Batches from shards: blocks of neighbouring samples, shuffled, and read ahead of the network."""
+import hashlib
+import json
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from console import BadInput, warn
+from shards.files import Shard, read_samples
+from shards.split import split
+
+
+class ShardFeed:
+    """Training and validation batches from one or several folders of shards, for `training.fit`.
+
+    `params` are those given, with the shards' duration; `epochs` as many as see params.samples_to_see.
+    """
+
+    AHEAD = 16  # batches that wait for the network: they bridge the reading of the next chunk
+
+    def __init__(self, folders, params, weights=None):
+        """Split the shards of each folder.
+
+        Parameters
+        ----------
+        folders : list of lists of Shard
+        params : Params
+        weights : sequence of float, optional: how often the samples of each folder come in an epoch, once unless given;
+            a fraction takes other blocks in every epoch
+
+        Raises
+        ------
+        BadInput : a folder cannot be split, or they differ in duration
+
+        """
+        weights = weights or [1.0] * len(folders)
+        first = folders[0][0]
+        self.params = replace(params, frames=first.params["frames"])
+        for shards in folders[1:]:
+            if shards[0].params["frames"] != self.params.frames:
+                raise BadInput(f"{shards[0].path.parent} holds samples of {shards[0].params['frames']} frames and "
+                               f"{first.path.parent} of {self.params.frames}; make them again with one --frames.")
+        parts = [split_shards(shards, self.params) for shards in folders]
+        self._training = [(blocks, weight) for (blocks, _), weight in zip(parts, weights)]
+        self._validation = [block for _, blocks in parts for block in blocks]
+        self.training_count = sum(count_samples(_repeated(blocks, weight)) for blocks, weight in self._training)
+        self.validation_count = count_samples(self._validation)
+        self._chunk_blocks = self.params.in_memory_of(params.blocks_mixed)
+        self.epochs = epochs_for(self.training_count, params)
+        # The bands look at neighbouring frames and treat left and right alike as they are built.
+        self._vary = varied if params.model == "original" else None
+        self.title = f"{sum(map(len, folders))} shards" + (f" of {len(folders)} folders" if len(folders) > 1 else "")
+        self.made_with = {name: value for name, value in first.params.items() if not name.endswith("_sha256")}
+        self.fingerprint = fingerprint([list(weights), [
+            [(b.shard.path.name, b.shard.params, b.first, b.last) for b in part] for pair in parts for part in pair]])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def training(self, epoch):
+        """Shuffled batches of one epoch; their order follows from seed and epoch."""
+        rng = np.random.default_rng([self.params.seed, epoch])
+        blocks = [block for each, weight in self._training for block in _repeated(each, weight, epoch)]
+        return read_ahead(batches(blocks, self.params.batch_size, self._chunk_blocks, rng, self._vary), self.AHEAD)
+
+    def validation(self, batch_size):
+        """Give batches of the validation samples, always the same."""
+        return read_ahead(batches(self._validation, batch_size, self._chunk_blocks), self.AHEAD // 4)
+
+
+class Block(NamedTuple):
+    """Neighbouring samples of one shard, read at once."""
+
+    shard: Shard
+    first: int
+    last: int
+
+
+def blocks_of(shards, block_samples, keep=None):
+    """Cut shards into blocks of at most `block_samples`; with `keep(shard) -> bool (n,)` only runs that it keeps."""
+    blocks = []
+    for shard in shards:
+        kept = np.ones(len(shard.labels), bool) if keep is None else keep(shard)
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], kept, [0]))))
+        for first, last in zip(edges[::2].tolist(), edges[1::2].tolist()):
+            blocks += [Block(shard, at, min(at + block_samples, last)) for at in range(first, last, block_samples)]
+    return blocks
+
+
+def split_shards(shards, params):
+    """Split shards by their speech files, or those of a single file by time (shards/split.py).
+
+    Parameters
+    ----------
+    shards : list of Shard
+    params : Params, for validation_share
+
+    Returns
+    -------
+    training, validation : lists of Block
+
+    Raises
+    ------
+    BadInput : there is only one speech file and no two of its excerpts lie apart
+
+    """
+    parts = split((shard.params["speech_sha256"] for shard in shards),
+                  lambda: np.unique(np.concatenate([shard.excerpt_start_s for shard in shards])), params.excerpt_s,
+                  params)
+    training, validation = (
+        blocks_of(shards, params.block_samples, lambda s, keep=keep: keep(s.params["speech_sha256"], s.excerpt_start_s))
+        for keep in (parts.trains, parts.validates))
+    if not training:
+        raise BadInput(f"{shards[0].path.parent} holds a single speech file ({shards[0].speech}) and no two excerpts "
+                       "of it that lie apart, so nothing can be kept for validation; add a second speech file, or run "
+                       "SpatialiseTRAIN.py with a longer file or more --excerpts.")
+    if parts.border is not None:
+        warn(f"Only one speech file ({shards[0].speech}): validation keeps what is said after {parts.border:.1f} s of "
+             "it.")
+    return training, validation
+
+
+def count_samples(blocks):
+    """How many samples the blocks hold."""
+    return sum(block.last - block.first for block in blocks)
+
+
+def batches(blocks, batch_size, blocks_mixed, rng=None, vary=None):
+    """Stream batches; memory holds `blocks_mixed` blocks, however many there are.
+
+    Parameters
+    ----------
+    blocks : list of Block
+    batch_size : int; the last batch may be smaller
+    blocks_mixed : int, how many blocks are in memory to be shuffled together
+    rng : np.random.Generator, optional: shuffles the blocks, and within each chunk the samples; without, all in order
+    vary : callable, optional: changes each batch, as `varied` does; needs rng
+
+    Yields
+    ------
+    samples : np.ndarray [shape=(<= batch_size, bin, frame, 2)], float16
+    labels : np.ndarray [shape=(<= batch_size,)], float32, azimuth in degrees
+
+    """
+    shape = (blocks[0].shard.params["stft_window_samples"] // 2 + 1, blocks[0].shard.params["frames"], 2)
+    order = np.arange(len(blocks)) if rng is None else rng.permutation(len(blocks))
+    left_samples, left_labels = np.empty((0, *shape), np.float16), np.empty(0, np.float32)
+    for chunk_begins in range(0, len(order), blocks_mixed):
+        chunk = [blocks[i] for i in order[chunk_begins:chunk_begins + blocks_mixed]]
+        samples = np.empty((len(left_labels) + count_samples(chunk), *shape), np.float16)
+        samples[:len(left_labels)], at = left_samples, len(left_labels)
+        for block in chunk:
+            read_samples(*block, out=samples[at:at + block.last - block.first])
+            at += block.last - block.first
+        labels = np.concatenate([left_labels, *(b.shard.labels[b.first:b.last] for b in chunk)])
+        rows = np.arange(len(labels)) if rng is None else rng.permutation(len(labels))
+        is_last = chunk_begins + blocks_mixed >= len(order)
+        stop = len(rows) if is_last else len(rows) - len(rows) % batch_size
+        for chosen in (rows[at:min(at + batch_size, stop)] for at in range(0, stop, batch_size)):
+            batch = samples[chosen], labels[chosen]
+            yield vary(*batch, rng) if vary else batch
+        left_samples, left_labels = samples[rows[stop:]], labels[rows[stop:]]
+
+
+def varied(samples, labels, rng):
+    """Shuffle the frames, on whose order the azimuth does not depend, and mirror every other sample.
+
+    For a network that would else learn the noise of the shards by heart (docs/experiments.md). Shapes as `mirrored`.
+    """
+    return mirrored(samples[:, :, rng.permutation(samples.shape[2])], labels, rng)
+
+
+def mirrored(samples, labels, rng):
+    """Mirror each sample with probability one half: ears exchanged, so that both cues and the azimuth change sign.
+
+    Exact for a symmetric head, as the shipped one is; of another it makes its mirror image.
+
+    Parameters
+    ----------
+    samples : np.ndarray [shape=(n, bin, frame, 2)], float16, changed in place
+    labels : np.ndarray [shape=(n,)], azimuth in degrees
+    rng : np.random.Generator
+
+    Returns
+    -------
+    samples, labels
+
+    """
+    chosen = rng.random(len(labels)) < 0.5
+    samples.view(np.uint16)[chosen] ^= 0x8000  # the sign bit: arithmetic on float16 is slow
+    return samples, np.where(chosen, -labels, labels)
+
+
+def _repeated(blocks, weight, epoch=0):
+    """Blocks `weight` times; of a fraction the share that is the epoch's turn."""
+    whole, part = int(weight), round((weight - int(weight)) * len(blocks))
+    return blocks * whole + [blocks[(epoch * part + at) % len(blocks)] for at in range(part)]
+
+
+def epochs_for(sample_count, params):
+    """How many epochs see about params.samples_to_see samples, within params.epochs_min..epochs_max."""
+    return min(params.epochs_max, max(params.epochs_min, round(params.samples_to_see / sample_count)))
+
+
+def fingerprint(description):
+    """Short digest of what a training run is fed with, to refuse resuming on something else."""
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def read_ahead(items, depth):
+    """Yield the items of a generator, of which a thread keeps `depth` ready."""
+    end = object()
+    with ThreadPoolExecutor(1) as thread:
+        ready = deque(thread.submit(next, items, end) for _ in range(depth))
+        try:
+            while (item := ready.popleft().result()) is not end:
+                ready.append(thread.submit(next, items, end))
+                yield item
+        finally:
+            thread.shutdown(cancel_futures=True)

@@ -1,0 +1,169 @@
+"""Shards: npz files of samples and labels, written whole and read in parts.
+
+A shard is one npz for each pair of a speech and a noise file. Plain `np.load(f, allow_pickle=False)` reads it:
+    samples          float16 (n, bin, frame, 2)   IPD in radians, ILD in dB
+    labels, snr_db   float32 (n,)                 azimuth in degrees, SNR in dB
+    noise_field      str (n,)                     one of params.NOISE_FIELDS
+    hrir             str (n,)                     name of the head or room
+    room_rt60_s      float32 (n,)                 its reverberation time in seconds, NaN for the free field
+    excerpt_start_s  float32 (n,)                 where in the speech file the sample's excerpt begins
+    speech, noise    str                          the file names
+    params           str                          JSON of every number it was made with
+"""
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from console import BadInput, atomic_write, progress
+from params import differences
+
+SAMPLES = "samples.npy"
+BY_SAMPLE = ("labels", "snr_db", "noise_field", "hrir", "room_rt60_s", "excerpt_start_s")  # arrays of n
+
+
+def shard_name(speech, noise):
+    """File name of the shard of two files' names: readable, and told apart by a digest where that part is cut."""
+    key = _digest_of_names(speech, noise).hex()[:8]
+    return f"{Path(speech).stem[:40]}__{Path(noise).stem[:40]}__{key}.npz"
+
+
+def seed_of(speech, noise):
+    """Four numbers that follow from two files' names, for seeding what is drawn for their shard."""
+    return np.frombuffer(_digest_of_names(speech, noise)[:16], "<u4").tolist()
+
+
+def _digest_of_names(speech, noise):
+    return hashlib.sha256(f"{speech}\0{noise}".encode("utf-8", "surrogatepass")).digest()
+
+
+def write_shard(path, count, pieces, arrays, params):
+    """Write a shard whole; the same contents give the same bytes, and memory holds one piece at a time.
+
+    Parameters
+    ----------
+    path : path
+    count : int, samples in all
+    pieces : iterable of np.ndarray [shape=(any, bin, frame, 2)], `count` samples together
+    arrays : callable -> dict of everything but the samples, called when the pieces are written
+    params : Params
+
+    Raises
+    ------
+    BadInput : the disk refuses
+
+    """
+    with atomic_write(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+        with archive.open(zipfile.ZipInfo(SAMPLES), "w", force_zip64=True) as entry:  # ZipInfo: a fixed date
+            np.lib.format.write_array_header_1_0(
+                entry, {"descr": "<f2", "fortran_order": False, "shape": (count, *params.sample_shape)})
+            for piece in pieces:
+                entry.write(np.ascontiguousarray(piece, "<f2").data)
+        for name, value in arrays().items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as entry:
+                np.lib.format.write_array(entry, np.asarray(value), allow_pickle=False)
+
+
+class Shard(NamedTuple):
+    """What is known of a shard without reading its samples; `offset` is where in the file they begin, in bytes."""
+
+    path: Path
+    labels: np.ndarray
+    snr_db: np.ndarray
+    noise_field: np.ndarray
+    hrir: np.ndarray
+    room_rt60_s: np.ndarray
+    excerpt_start_s: np.ndarray
+    speech: str
+    noise: str
+    params: dict
+    offset: int
+
+
+def open_shard(path):
+    """Read everything of a shard but its samples.
+
+    Raises BadInput for a file that is torn, foreign, or does not hold what its header says.
+    """
+    path = Path(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            info = archive.getinfo(SAMPLES)
+            if info.compress_type != zipfile.ZIP_STORED:
+                raise ValueError("its samples are compressed")
+            with archive.open(info) as entry:
+                if np.lib.format.read_magic(entry) != (1, 0):
+                    raise ValueError("its samples have an unknown header")
+                shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(entry)
+                header_bytes = entry.tell()
+            small = {name: _read_entry(archive, name) for name in (*BY_SAMPLE, "speech", "noise", "params")}
+        with open(path, "rb") as file:
+            file.seek(info.header_offset + 26)  # the local header's two lengths (PKWARE APPNOTE 4.3.7)
+            name_bytes, extra_bytes = np.frombuffer(file.read(4), "<u2")
+        params = json.loads(str(small["params"]))
+        lengths = {len(small[name]) for name in BY_SAMPLE}
+        if len(shape) != 4 or lengths != {shape[0]} or fortran_order or dtype != np.dtype("<f2"):
+            raise ValueError("its arrays do not fit together")
+        if not np.isfinite(small["labels"]).all() or np.isnan(small["snr_db"]).any():
+            raise ValueError("its labels are not finite")
+        if not isinstance(params, dict) or list(shape[1:]) != [
+                params["stft_window_samples"] // 2 + 1, params["frames"], 2]:
+            raise ValueError("its samples do not have the shape its params promise")
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError, NotImplementedError) as problem:
+        raise BadInput(f"{path} is not a whole shard of this project ({problem}); "
+                       "delete it and run the Spatialise script again.") from problem
+    return Shard(path, *(small[name] for name in BY_SAMPLE), str(small["speech"]), str(small["noise"]), params,
+                 info.header_offset + 30 + int(name_bytes) + int(extra_bytes) + header_bytes)
+
+
+def _read_entry(archive, name):
+    with archive.open(f"{name}.npy") as entry:
+        return np.lib.format.read_array(entry, allow_pickle=False)
+
+
+def open_shards(folder, params, script):
+    """Open every shard of a folder and check that they hold the features of `params`, all of the same duration.
+
+    Parameters
+    ----------
+    folder : path
+    params : Params
+    script : str, which makes such shards, for messages
+
+    Returns
+    -------
+    list of Shard, sorted by name
+
+    Raises
+    ------
+    BadInput : no folder, no shard, or one that does not fit
+
+    """
+    folder = Path(folder)
+    paths = sorted(folder.glob("*.npz")) if folder.is_dir() else []
+    if not paths:
+        raise BadInput(f"--data {folder} {'holds no shards' if folder.is_dir() else 'is not a folder'}; "
+                       f"run {script} first or name its --out folder.")
+    shards = [open_shard(path) for path in progress(paths, unit=" shards", desc=f"opening {folder}")]
+    for shard in shards:
+        if differ := differences(shard.params, params.features | {"frames": shards[0].params["frames"]}):
+            raise BadInput(f"{shard.path} was made with other parameters ({differ}); "
+                           f"make it again with {script} or take it out of the folder.")
+    return shards
+
+
+def read_samples(shard, first, last, out):
+    """Read samples first..last-1 of a shard into `out`: float16 (last - first, bin, frame, 2), contiguous.
+
+    Raises BadInput where the numbers cannot be cues, which is how a damaged file shows.
+    """
+    with open(shard.path, "rb") as file:
+        file.seek(shard.offset + first * out[0].nbytes)
+        complete = file.readinto(out.data.cast("B")) == out.nbytes
+    finite = (out.view("<u2") & 0x7C00).max() < 0x7C00  # some exponent bit is clear: several times faster than isfinite
+    if not complete or not finite or np.abs(out[..., 0]).max() > np.float16(np.pi):
+        raise BadInput(f"{shard.path} is damaged: it does not hold phase and level differences throughout; "
+                       "delete it and run the Spatialise script again.")

@@ -1,0 +1,123 @@
+"""The flags of what is mixed, for both Spatialise scripts and for training on the fly: flags -> Params."""
+import os
+from dataclasses import replace
+
+import console
+import hrir
+from console import BadInput
+from params import RANGES, WORLD, Params, flag_of
+
+
+def parse_args(doc, split, argv=None):
+    """Flags of the Spatialise script of one split ("TRAIN" or "TEST"): (Params, the other arguments)."""
+    default = Params()
+    parser = console.Parser(doc)
+    parser.add_argument("--out", metavar="DIR", default=f"BinSL_{split}", help="npz shards (default: %(default)s)")
+    parser.add_argument("--excerpts", metavar="N", type=int,
+                        help=f"mixtures for each pair of files (default: {default.excerpts}; "
+                             f"{default.excerpts_of_lone_speech} when there is one speech file)")
+    parser.add_argument("--seed", metavar="N", type=int, default=default.seed, help="(default: %(default)s)")
+    parser.add_argument("--jobs", metavar="N", type=int, default=os.cpu_count(),
+                        help="shards made at the same time (default: one for each processor)")
+    parser.add_argument("--listen", metavar="DIR", help="also write the first mixture, one wav for each azimuth")
+    parser.add_argument("--overwrite", action="store_true",
+                        help="remove the shards of --out that other parameters or files made")
+    parser.add_argument("--recordings", metavar="DIR",
+                        help="a folder of labelled two-channel recordings in place of speech (docs/recordings.md); "
+                             "--noise adds noise to them")
+    scene_flags = add_scene_flags(parser, split)
+    args = parser.parse_args(argv)
+    if args.jobs < 1:
+        raise BadInput(f"--jobs {args.jobs} is not possible: it takes 1 or more.")
+    if args.recordings:
+        _refuse_for_recordings(args, scene_flags)
+    params = scene_params(args, split)
+    return replace(params, seed=args.seed, excerpts=default.excerpts if args.excerpts is None else args.excerpts), args
+
+
+def _refuse_for_recordings(args, scene_flags):
+    """Raise BadInput for flags that do nothing for recordings, which bring their own head, room and azimuths."""
+    of_noise = ("snr_db", "noise_field", "hrir", "left_right")
+    useful = ("frames", "noise", *(of_noise if args.noise else ()))
+    for name in (*scene_flags, "excerpts", "listen"):
+        if getattr(args, name) is not None and name not in useful:
+            raise BadInput(f"{flag_of(name)} does nothing with --recordings{'' if args.noise else ' alone'}; leave it "
+                           f"out{'' if args.noise or name not in of_noise else ', or add noise with --noise'}.")
+    if {"talker", "mixed"} & set(args.noise_field or ()):
+        raise BadInput("--noise-field talker and mixed need speech, which --recordings does not take; choose others.")
+
+
+def add_scene_flags(parser, split):
+    """Add the flags of what is mixed, which training straight from wavs takes too; None where they are not given.
+
+    Returns their names as in the parsed arguments.
+    """
+    default = Params()
+
+    def numbers(values):
+        return " ".join(f"{value:g}" for value in values)
+
+    group = parser.add_argument_group("what is mixed (docs/scenes.md shows what each does)")
+    flags = [
+        group.add_argument("--speech", metavar="DIR", help=f"speech files (default: Speech{split})"),
+        group.add_argument("--noise", metavar="DIR", help=f"noise files (default: Noise{split})"),
+        group.add_argument("--snr-db", metavar="SNR", nargs="+", type=float,
+                           help=f"SNRs in dB (default: {numbers(_usual_snr_db(split))})"),
+        group.add_argument("--noise-field", metavar="FIELD", nargs="+",
+                           help="diffuse (from all around), diotic (the same at both ears), directional (from one "
+                                "split), talker (speech of another file, from one side), mixed (diffuse and another); "
+                                "of several one is drawn for each mixture (default: diffuse)"),
+        group.add_argument("--frames", metavar="N", type=int,
+                           help=f"duration of a sample, 10 to 200 frames of 20 ms (default: {default.frames})"),
+        group.add_argument("--azimuth-deg", metavar="AZ", nargs="+", type=float,
+                           help="where the speech comes from (default: -90 to 90 in steps of 5)"),
+        group.add_argument("--hrir", metavar="SET", nargs="+",
+                           help="heads, drawn for each mixture: mit_kemar or SOFA files, also of rooms "
+                                "(default: mit_kemar)"),
+        group.add_argument("--left-right", choices=hrir.LEFT_RIGHT,
+                           help="of SOFA files: check against the data, keep as they say, or mirror (default: check)"),
+    ]
+    for name, (_, _, what) in RANGES.items():
+        value = getattr(default, name)
+        is_range = isinstance(value, tuple)
+        usual = f" (default: {numbers(value if is_range else [value])})" if value else " (default: off)"
+        metavar = ("LOW", "HIGH") if is_range else "DB" if name.endswith("_db") else "SHARE"
+        flags.append(group.add_argument(flag_of(name), type=float, nargs=2 if is_range else None, metavar=metavar,
+                                        help=what + usual))
+    flags.append(group.add_argument("--world", action="store_true", default=None,
+                                    help="all of it at once; flags beside it change single values"))
+    return [flag.dest for flag in flags]
+
+
+def scene_params(args, split):
+    """Params of the flags that `add_scene_flags` added; fills in the folders. BadInput for what does nothing."""
+    if not getattr(args, "recordings", None):
+        args.speech, args.noise = args.speech or f"Speech{split}", args.noise or f"Noise{split}"
+    given = {name: _plain(getattr(args, name)) for name in ("snr_db", "noise_field", "frames", "azimuth_deg",
+                                                            "left_right", *RANGES) if getattr(args, name) is not None}
+    if args.hrir:
+        given["hrir_set"] = tuple(args.hrir)
+    if "snr_db" in given and "snr_range_db" in given:
+        raise BadInput("--snr-db and --snr-range-db exclude each other; give steps or a range.")
+    values = {"snr_db": _usual_snr_db(split)}
+    if args.world:
+        values |= WORLD
+    if "snr_db" in given:
+        values["snr_range_db"] = ()
+    values |= given
+    for flag, *needs in (("drr_db", "rt60_s"), ("room_share", "rt60_s"), ("source_level_db", "sensor_snr_db"),
+                         ("head_share", "head_size", "head_colour_db", "side_level_db")):
+        if flag in given and not any(values.get(name) for name in needs):
+            raise BadInput(f"{flag_of(flag)} does nothing without {' or '.join(map(flag_of, needs))}; give both.")
+    return replace(Params(), **values)
+
+
+def _usual_snr_db(split):
+    return Params().snr_db if split == "TRAIN" else Params().snr_db_test
+
+
+def _plain(value):
+    """Lists as tuples, and whole numbers without a point, so that they are stored as they were typed."""
+    if isinstance(value, list):
+        return tuple(_plain(v) for v in value)
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e6 else value

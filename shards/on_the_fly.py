@@ -1,0 +1,218 @@
+"""Training on the fly (dynamic mixing): worker processes mix wavs for every batch, and never repeat a mixture.
+
+    with WavFeed(speech, noise, heads, params, made_with, samples=300_000, workers=2) as feed:
+        training.fit(feed, feed.epochs, out, resume=False)
+
+The mixtures are those of sound/mixing.py, as in shards. They are made in chunks: a few scenes with an excerpt of speech
+each, heard from some azimuths in a few noises. A chunk follows from the seed and its number alone, so a run repeats
+exactly with any number of workers, and a resumed one goes on as if nothing had happened.
+"""
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+
+from console import BadInput, warn
+from shards.audio import AudioCache
+from shards.feeds import fingerprint
+from shards.split import split
+from sound import mixing
+from sound.noise_fields import noise_gain
+
+SCENES, NOISES = 4, 4   # of a chunk: the transforms of a scene serve 4 noises
+AZIMUTHS = 8            # at most, of a scene: more scenes teach more than all azimuths of each; a chunk is 128
+                        # samples, 8 MB
+CHUNKS_MIXED = 96       # in every batch: with few scenes in it the network learns those, not all
+CHUNKS_PER_EPOCH = 288  # between validations and checkpoints: 36,864 samples
+VALIDATION_CHUNKS, VALIDATION_AZIMUTHS = 128, 6   # uncertainties are measured on them: more scenes say more
+TRAINING, VALIDATION = 0, 1
+
+
+class WavFeed:
+    """Training and validation batches mixed from audio files, for `training.fit`; close it, or use it with `with`.
+
+    A quarter of the speech files is kept for validation, by the same rule as for shards; of a single file its last
+    quarter. A competing talker comes from the same part of the split, unless that has only one.
+    """
+
+    def __init__(self, speech, noise, heads, params, made_with, samples, workers):
+        """Start the workers.
+
+        Parameters
+        ----------
+        speech, noise : lists of shards.audio.Audio
+        heads : list of hrir.Hrirs at mixing.directions_deg(params)
+        params : Params
+        made_with : dict, what every sample is made with, to be stored with the model
+        samples : int, how many to train on in all; `epochs` follows
+        workers : int
+
+        Raises
+        ------
+        BadInput : a single speech file that is too short to keep some for validation
+
+        """
+        self.params, self.made_with, self._workers = params, made_with, workers
+        parts = _split_speech(speech, params)
+        scenes_of_chunk = params.in_memory_of(SCENES)
+        chunk, validation_chunk = (scenes_of_chunk * NOISES * azimuths for azimuths in _azimuths_of_chunks(params))
+        self._chunks = min(CHUNKS_PER_EPOCH, -(-samples // chunk))
+        self.training_count, self.validation_count = self._chunks * chunk, VALIDATION_CHUNKS * validation_chunk
+        self.epochs = max(1, round(samples / self.training_count))
+        self.title = f"mixtures on the fly of {len(speech)} speech x {len(noise)} noise files"
+        self.fingerprint = fingerprint([
+            made_with, [a.sha256 for a in speech], [a.sha256 for a in noise], scenes_of_chunk, NOISES, AZIMUTHS,
+            self._chunks])
+        self._pool = ProcessPoolExecutor(
+            workers, multiprocessing.get_context("spawn"),  # a fork would copy TensorFlow's threads half alive
+            _begin_worker, (speech, parts, noise, heads, params, scenes_of_chunk))
+        with _deaf_to_ctrl_c():  # as the workers then are from birth: Ctrl-C could end them before _begin_worker
+            for _ in range(workers):
+                self._pool.submit(os.getpid)  # starts one
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """End the workers as soon as they have made the chunk in hand, a second or two."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def training(self, epoch):
+        """Shuffled batches of one epoch, which follow from the seed and the epoch."""
+        return self._batches(TRAINING, epoch, self._chunks, self.params.batch_size)
+
+    def validation(self, batch_size):
+        """Give batches of the validation samples, always the same."""
+        return self._batches(VALIDATION, 0, VALIDATION_CHUNKS, batch_size)
+
+    def _batches(self, part, epoch, chunks, batch_size):
+        made = self._in_order([(part, epoch, number) for number in range(chunks)])
+        left = None  # what the chunks before left over, less than a batch
+        while group := list(itertools.islice(made, CHUNKS_MIXED)):
+            begin, count = 0, sum(len(labels) for _, labels in group)
+            if left is not None:
+                begin = min(batch_size - len(left[1]), count)
+                left = tuple(np.concatenate(pair) for pair in zip(left, _rows(group, 0, begin)))
+                if len(left[1]) < batch_size:
+                    continue
+                yield left
+            whole = count - (count - begin) % batch_size
+            for at in range(begin, whole, batch_size):
+                yield _rows(group, at, at + batch_size)
+            left = _rows(group, whole, count) if whole < count else None
+        if left is not None:
+            yield left
+
+    def _in_order(self, chunks):
+        """Results of the chunks in their order, one more than there are workers being made or waiting."""
+        waiting, made = deque(chunks), deque()
+        while waiting or made:
+            while waiting and len(made) <= self._workers:
+                made.append(self._pool.submit(_make_chunk, *waiting.popleft()))
+            yield made.popleft().result()
+
+
+def _azimuths_of_chunks(params):
+    """How many azimuths a place of a TRAINING and of a VALIDATION chunk is heard from."""
+    return [min(azimuths, len(params.azimuth_deg)) for azimuths in (AZIMUTHS, VALIDATION_AZIMUTHS)]
+
+
+def _rows(group, begin, end):
+    """Rows begin..end of chunks of one size, dealt out in turn: samples and labels."""
+    slices = [slice(-((chunk - begin) // len(group)), -((chunk - end) // len(group))) for chunk in range(len(group))]
+    return tuple(np.concatenate([chunk[part][rows] for chunk, rows in zip(group, slices)]) for part in (0, 1))
+
+
+def _split_speech(speech, params):
+    """Split speech files, or a single one by time, as shards.split.split does; BadInput for one that is too short."""
+    parts = split((audio.sha256 for audio in speech), lambda: AudioCache(params).speech(speech[0]).starts,
+                  params.excerpt_length, params)
+    if parts.border is None:
+        return parts
+    if not parts.trains(speech[0].sha256, AudioCache(params).speech(speech[0]).starts).any():
+        raise BadInput(f"{speech[0].path} is the only speech file and too short to keep some for validation; add a "
+                       "second one.")
+    warn(f"Only one speech file ({speech[0].name}): validation keeps what is said after "
+         f"{parts.border / params.sample_rate_hz:.1f} s of it.")
+    return parts
+
+
+@contextmanager
+def _deaf_to_ctrl_c():
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, heard)
+
+
+# ------------------------------------------------------------------------------------------------------- in the workers
+
+_worker = {}  # what a worker process holds: set once by _begin_worker
+
+
+def _begin_worker(speech, parts, noise, heads, params, scenes_of_chunk):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer; Windows inherits nothing
+    # A killed parent cannot end its workers, and they would wait for ever.
+    threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
+    as_measured = replace(params, head_share=0.0, room_share=0.0)
+    _worker.update(files=parts.files(speech), keeps=(parts.trains, parts.validates), noise=noise,
+                   scenes=scenes_of_chunk, audio=AudioCache(params), mixer=mixing.Mixer(params, heads),
+                   mixer_as_measured=mixing.Mixer(as_measured, heads))
+
+
+def _end_with(parent):
+    parent.join()
+    os._exit(1)
+
+
+def _draw_clip(part, rng, other_than=None):
+    """Draw a speech file of a part of the split, but not `other_than`, and its clip with that part's excerpts."""
+    for source in (part, 1 - part):
+        files = [a for a in _worker["files"][source] if other_than is None or a.sha256 != other_than.sha256]
+        if files:
+            break
+    audio = files[rng.integers(len(files))]
+    clip = _worker["audio"].speech(audio)
+    return audio, clip._replace(starts=clip.starts[_worker["keeps"][source](audio.sha256, clip.starts)])
+
+
+def _make_chunk(part, epoch, number):
+    """Mix one chunk: samples (n, bin, frame, 2) float16 and labels (n,) float32, shuffled.
+
+    Every other validation chunk has the heads as measured, in the free field, where most are tested: uncertainties
+    measured on other heads and rooms alone would be too wide there.
+    """
+    mixer = _worker["mixer_as_measured" if part == VALIDATION and number % 2 else "mixer"]
+    params, azimuth_deg = mixer.params, np.asarray(mixer.params.azimuth_deg, np.float32)
+    azimuths, audio = _azimuths_of_chunks(params)[part], _worker["audio"]
+    rng = np.random.default_rng([params.seed, part, epoch, number])
+    samples = np.empty((_worker["scenes"] * NOISES * azimuths, *params.sample_shape), np.float16)
+    labels = np.empty(len(samples), np.float32)
+    order, at = rng.permutation(len(samples)), 0
+    cues = np.empty((azimuths, *params.sample_shape), np.float16)
+    for _ in range(_worker["scenes"]):
+        speech_file, clip = _draw_clip(part, rng)
+        drawn = np.sort(rng.choice(len(azimuth_deg), azimuths, replace=False))
+        speech = mixer.speech_at_ears(rng, clip, azimuths=drawn)
+        for _ in range(NOISES):
+            noise_file = _worker["noise"][rng.integers(len(_worker["noise"]))]
+            noise = mixer.noise_at_ears(rng, speech.scene, audio.noise(noise_file),
+                                        lambda rng, heard=speech_file: _draw_clip(part, rng, heard)[1])
+            snrs_db = mixer.snrs_db(rng, noise)
+            gain = noise_gain(speech.front, noise.signals, snrs_db[rng.integers(len(snrs_db))])
+            mixer.cues(speech, noise, gain, out=cues)
+            samples[order[at:at + azimuths]] = cues
+            labels[order[at:at + azimuths]] = azimuth_deg[drawn]
+            at += azimuths
+    return samples, labels

@@ -1,0 +1,97 @@
+"""The recipe of a sample: speech at the ears, noise at the ears, a gain for the SNR, interaural cues.
+
+Every random draw comes from the seed and the names of the two files, so a shard is the same whichever others are made,
+in whatever order and by however many jobs.
+"""
+import hashlib
+import itertools
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from shards.audio import Audio
+from shards.files import seed_of
+from sound.mixing import Noise, Speech
+from sound.noise_fields import noise_gain
+
+
+def samples_of_pair(pair, mixer, audio, excerpts=None):
+    """Make the samples of a speech and a noise file, one Mixture after another.
+
+    Parameters
+    ----------
+    pair : PairPlan
+    mixer : sound.mixing.Mixer
+    audio : shards.audio.AudioCache
+    excerpts : iterable of int, optional: which excerpts of the speech, all of Params unless given
+
+    Yields
+    ------
+    Mixture, whose `cues` the next one overwrites
+
+    """
+    params, cues = mixer.params, np.empty((len(mixer.params.azimuth_deg), *mixer.params.sample_shape), np.float16)
+    for number in range(params.excerpts) if excerpts is None else excerpts:
+        rng = np.random.default_rng([params.seed, number, *seed_of(*pair.names)])
+        speech = mixer.speech_at_ears(rng, audio.speech(pair.speech), number, params.excerpts)       # (azimuth, ear, n)
+        noise = mixer.noise_at_ears(rng, speech.scene, audio.noise(pair.noise), pair.talker(audio))  # (ear, n)
+        for snr_db in mixer.snrs_db(rng, noise):
+            gain = noise_gain(speech.front, noise.signals, snr_db)                                   # sets the SNR
+            mixer.cues(speech, noise, gain, out=cues)                 # IPD and ILD of the STFT of speech + gain * noise
+            yield Mixture(speech, noise, snr_db, gain, cues)          # (azimuth, bin, frame, 2)
+
+
+class Mixture(NamedTuple):
+    """Speech from every azimuth in one noise at one SNR, and its `cues` float16 (azimuth, bin, frame, 2)."""
+
+    speech: Speech
+    noise: Noise
+    snr_db: float
+    gain: float
+    cues: np.ndarray
+
+
+class PairPlan(NamedTuple):
+    """The shards.plan.ShardPlan of a speech and a noise file; `talkers` are the speech files that may compete."""
+
+    speech: Audio
+    noise: Audio
+    talkers: list
+    path: Path
+
+    @property
+    def names(self):
+        """Names of the speech and the noise, as the shard stores them."""
+        return self.speech.name, self.noise.name
+
+    def digests(self):
+        """Describe the files that the shard is made of, to tell when they were replaced."""
+        talkers = hashlib.sha256("".join(audio.sha256 for audio in self.talkers).encode()).hexdigest()
+        return {"speech_sha256": self.speech.sha256, "noise_sha256": self.noise.sha256} | (
+            {"talkers_sha256": talkers} if self.talkers else {})
+
+    def count(self, params):
+        """Count the samples of the shard."""
+        return params.excerpts * (1 if params.snr_range_db else len(params.snr_db)) * len(params.azimuth_deg)
+
+    def talker(self, audio):
+        """Give a function, rng -> excerpts.Clip of a competing talker."""
+        return lambda rng: audio.speech(self.talkers[rng.integers(len(self.talkers))])
+
+    def samples(self, mixer, audio):
+        """Make the samples: cues (azimuth, bin, frame, 2) of each mixture, with its files.BY_SAMPLE."""
+        params = mixer.params
+        for speech, noise, snr_db, _, cues in samples_of_pair(self, mixer, audio):
+            same = {"snr_db": np.float32(snr_db), "noise_field": noise.field, "hrir": speech.scene.hrir,
+                    "room_rt60_s": np.float32(speech.scene.rt60_s),
+                    "excerpt_start_s": np.float32(speech.start / params.sample_rate_hz)}
+            yield cues, {name: np.full(len(cues), value) for name, value in same.items()} | {
+                "labels": np.asarray(params.azimuth_deg, np.float32)}
+
+    def ears(self, row, mixer, audio):
+        """Make the ear signals (2, n) of the shard's sample `row`, to listen to."""
+        number, row = divmod(row, self.count(mixer.params) // mixer.params.excerpts)
+        snr, azimuth = divmod(row, len(mixer.params.azimuth_deg))
+        mixture = next(itertools.islice(samples_of_pair(self, mixer, audio, [number]), snr, None))
+        return mixer.ears(mixture.speech, mixture.noise, mixture.gain)[azimuth]

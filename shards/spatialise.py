@@ -1,0 +1,219 @@
+"""The run of SpatialiseTRAIN.py and SpatialiseTEST.py: plans the shards, makes those that are missing, reports.
+
+shards/recipe.py holds the recipe of a sample, shards/flags.py the flags.
+"""
+import json
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+import console
+import hrir
+from console import BadInput, warn
+from params import differences
+from shards import flags, recordings
+from shards.audio import AudioCache, find_audio, write_wav
+from shards.files import BY_SAMPLE, open_shard, shard_name, write_shard
+from shards.recipe import PairPlan, samples_of_pair
+from sound import mixing
+
+
+def main(doc, split, argv=None):
+    """Make every shard of a split ("TRAIN" or "TEST") that is missing, and say what was done."""
+    params, args = flags.parse_args(doc, split, argv)
+    out = Path(args.out)
+    if args.recordings:
+        labelled, noise, bad = find_labelled(args, params)
+        plans = [recordings.RecordingPlan(recording, each, out / shard_name(recording.name, each.name if each else ""))
+                 for recording in labelled for each in noise or [None]]
+        source = f"{len(labelled)} recordings" + (f" x {len(noise)} noise files" if noise else "")
+        heads, params = load_heads(params) if noise else ([], params)
+    else:
+        speech, noise, bad = find_speech_and_noise(args, params)
+        if len(speech) == 1 and args.excerpts is None and split == "TRAIN":
+            params = replace(params, excerpts=params.excerpts_of_lone_speech)
+            warn(f"Only one speech file: {params.excerpts} excerpts of it for each noise, "
+                   "so that training can keep some for validation.")
+        require_competing_talkers(speech, params)
+        plans = [PairPlan(s, n, talkers, out / shard_name(s.name, n.name))
+                 for s in speech for talkers in [_competing_talkers(s, speech, params)] for n in noise]
+        source = f"{len(speech)} speech x {len(noise)} noise files"
+        heads, params = load_heads(params)
+
+    console.folder_for_output(out)
+    made_with = scenes_with(heads, params)
+    missing = _missing(plans, made_with, out, args.overwrite)
+    size = int(np.prod(params.sample_shape)) * np.float16().nbytes
+    _require_disk_space(out, sum(plan.count(params) for plan in missing) * size)
+    mixer, audio = mixing.Mixer(params, heads), AudioCache(params)
+    _make_shards(missing, mixer, audio, made_with, args.jobs, f"Spatialise{split}")
+    if args.listen:
+        _write_listening_examples(plans[0], mixer, audio, console.folder_for_output(args.listen))
+
+    skipped = f"; skipped {bad} bad file(s), named above" if bad else ""
+    done = (f"made {len(missing)} shards" if missing else "nothing to do, every shard was already made")
+    samples = sum(plan.count(params) for plan in plans)
+    print(f"{out}: {done}; {len(plans)} shards ({source}), {samples} samples{skipped}.")
+
+
+def find_labelled(args, params):
+    """Check labelled recordings and the noise to add to them: recordings, noise as Audio, how many are bad."""
+    labelled = recordings.read_labels(args.recordings, params)
+    if args.noise is None:
+        return labelled, [], 0
+    noise, bad = find_audio(args.noise, "--noise", 1, params)
+    _tell_about_audio(noise, bad)
+    return labelled, noise, len(bad)
+
+
+def find_speech_and_noise(args, params):
+    """Check both folders and say what is skipped or mixed down: speech and noise as Audio, how many are bad."""
+    speech, bad_speech = find_audio(args.speech, "--speech", params.excerpt_length, params)
+    noise, bad_noise = find_audio(args.noise, "--noise", 1, params)
+    _tell_about_audio(speech + noise, bad_speech + bad_noise)
+    return speech, noise, len(bad_speech + bad_noise)
+
+
+def _tell_about_audio(files, problems):
+    for problem in problems:
+        warn(f"Skipped: {problem}")
+    mixed_down = [audio for audio in files if audio.channels > 1]
+    if mixed_down:
+        names = ", ".join(str(a.path) for a in mixed_down[:3]) + (", ..." if len(mixed_down) > 3 else "")
+        warn(f"Mixed down to mono: {len(mixed_down)} file(s) with several channels ({names}).")
+
+
+def load_heads(params):
+    """Load the sets of Params and say what was found.
+
+    Returns them as list of hrir.Hrirs at mixing.directions_deg, and Params whose circle of noise directions is what all
+    of them can give. BadInput for a set that cannot be used, or lacks an azimuth asked for, or the front, which the SNR
+    refers to.
+    """
+    sets = [hrir.read(source, params.left_right) for source in params.hrir_set]
+    if len({measured.name for measured in sets}) < len(sets):
+        raise BadInput(f"--hrir {' '.join(params.hrir_set)} holds two sets of one name; rename one of the files.")
+    circle = tuple(azimuth for azimuth in params.circle_deg if all(hrir.can_give(m, azimuth) for m in sets))
+    if circle and circle != params.circle_deg:
+        warn(f"Noise comes from {len(circle)} of {len(params.circle_deg)} directions, {circle[0]:g} to "
+               f"{circle[-1]:g} degrees: --hrir has no others.")
+        params = replace(params, circle_deg=circle)
+    heads = [hrir.at_azimuths(measured, params.sample_rate_hz, mixing.directions_deg(params),
+                              params.hrir_padding_samples) for measured in sets]
+    for head in heads:
+        print(head.description)
+    return heads, params
+
+
+def scenes_with(heads, params):
+    """Every number that a sample is made with, and which sets: names and digests in place of their paths."""
+    return params.scenes | {"hrir_set": [head.name for head in heads], "hrir_sha256": [head.sha256 for head in heads],
+                            "hrir_found": [head.description for head in heads]}
+
+
+def require_competing_talkers(speech, params):
+    """Raise BadInput when Params wants a second talker and the speech files hold but one."""
+    if _has_competing_talkers(params) and len({audio.sha256 for audio in speech}) < 2:
+        raise BadInput("--noise-field talker or mixed needs speech of two talkers and --speech holds one file; add "
+                       "another or choose other noise fields.")
+
+
+def _competing_talkers(audio, speech, params):
+    return [other for other in speech if other.sha256 != audio.sha256] if _has_competing_talkers(params) else []
+
+
+def _has_competing_talkers(params):
+    return bool({"talker", "mixed"} & set(params.noise_field))
+
+
+def _missing(plans, made_with, out, overwrite):
+    """Return plans without an up-to-date shard; refuse what does not belong in `out`, or with `overwrite` remove it."""
+    for partial in out.glob("*.npz.partial"):  # a killed run's
+        partial.unlink()
+    wanted = {plan.path: plan for plan in plans}
+    missing, strangers = dict(wanted), []
+    for path in console.progress(sorted(out.glob("*.npz")), unit=" shards", desc=f"checking {out}"):
+        plan = wanted.get(path)
+        try:
+            made_of = open_shard(path).params
+        except BadInput as problem:
+            if plan is None:
+                raise BadInput(f"{path} is not a shard of this project; move it away or choose another --out.") \
+                    from problem
+            warn(f"Making again: {problem}")
+            continue
+        if differ := differences(made_of, made_with):
+            strangers.append((path, f"it was made with {differ}"))
+        elif plan is None:
+            strangers.append((path, "its audio is no longer in the folders"))
+        elif differences(made_of, plan.digests()):
+            warn(f"Making again: {path.name}, because its speech or noise file was replaced.")
+        else:
+            del missing[path]
+    if strangers and not overwrite:
+        path, why = strangers[0]
+        more = f" (and {len(strangers) - 1} more)" if len(strangers) > 1 else ""
+        raise BadInput(f"{path}{more} does not belong to this run: {why}; choose another --out, or remove with "
+                       "--overwrite.")
+    for path, _ in strangers:
+        path.unlink()
+    return list(missing.values())
+
+
+def _require_disk_space(out, size):
+    free = shutil.disk_usage(out).free
+    if size > free:
+        raise BadInput(f"{out} needs {size / 1e9:.1f} GB and its disk has {free / 1e9:.1f} GB left; free some space, "
+                       "take fewer --excerpts or --snr-db, or choose another --out.")
+
+
+def _make_shards(plans, mixer, audio, made_with, jobs, title):
+    """Make shards, `jobs` at a time.
+
+    In threads, because NumPy and SciPy let go of the interpreter while they compute: no start-up and one copy of the
+    audio. Not joblib's, which leave running work behind on Ctrl-C: here every thread drops its shard first.
+    """
+    stop = threading.Event()
+    with ThreadPoolExecutor(jobs) as pool:
+        made = [pool.submit(_make_shard, plan, mixer, audio, made_with, stop) for plan in plans]
+        try:
+            for future in console.progress(as_completed(made), total=len(made), unit="shard", desc=title):
+                future.result()
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+
+
+def _make_shard(plan, mixer, audio, made_with, stop):
+    """Mix, transform and write one shard; `stop` is an event that ends it early, without a file."""
+    each = {name: [] for name in BY_SAMPLE}
+
+    def pieces():
+        for cues, of_samples in plan.samples(mixer, audio):
+            if stop.is_set():
+                raise InterruptedError
+            yield cues
+            for name, values in of_samples.items():
+                each[name].append(values)
+
+    def arrays():
+        speech, noise = plan.names
+        return {name: np.concatenate(values) for name, values in each.items()} | {
+            "speech": speech, "noise": noise, "params": json.dumps(made_with | plan.digests(), sort_keys=True)}
+
+    write_shard(plan.path, plan.count(mixer.params), pieces(), arrays, mixer.params)
+
+
+def _write_listening_examples(pair, mixer, audio, folder):
+    """Write the first mixture at its highest SNR from every azimuth, with one gain that brings the loudest to 0.9."""
+    mixture = max(samples_of_pair(pair, mixer, audio, [0]), key=lambda mixture: mixture.snr_db)
+    ears = mixer.ears(mixture.speech, mixture.noise, mixture.gain)
+    ears *= 0.9 / np.abs(ears).max()
+    for azimuth_deg, pair_of_ears in zip(mixer.params.azimuth_deg, ears):
+        write_wav(folder / f"azimuth_{azimuth_deg:+03g}_deg.wav", pair_of_ears, mixer.params.sample_rate_hz)
+    print(f"{folder}: {len(ears)} wavs of {pair.speech.name} in {pair.noise.name} at {mixture.snr_db:g} dB, for "
+          "headphones.")

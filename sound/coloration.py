@@ -1,0 +1,39 @@
+"""Spectral coloration: smooth random equalisation curves and the filters that apply them. Arrays only."""
+import numpy as np
+from scipy.fft import irfft, rfft
+
+CURVE_WAVES = 8      # cosines of a random curve over 0 Hz to half the rate: detail down to about 3 ERB
+FILTER_TAPS = 256    # of a random filter: 16 ms, which holds those curves to 0.1 dB
+
+
+def random_curve(rng, std_db, shape=()):
+    """Smooth random curves in dB, without a mean, as smooth as what tells heads, microphones and voices apart.
+
+    Sums of cosines over the ERB rate (Glasberg and Moore 1990).
+
+    Parameters
+    ----------
+    rng : np.random.Generator
+    std_db : float, standard deviation of the curve over frequency and over draws
+    shape : tuple of int, how many curves
+
+    Returns
+    -------
+    np.ndarray [shape=(*shape, 2 FILTER_TAPS + 1)], dB from 0 Hz to half the sample rate
+
+    """
+    rate = np.log1p(0.00437 * np.linspace(0, 8000, 2 * FILTER_TAPS + 1))
+    waves = np.cos(np.pi * np.arange(1, CURVE_WAVES + 1)[:, np.newaxis] * rate / rate[-1])
+    return rng.standard_normal((*shape, CURVE_WAVES)) * std_db * np.sqrt(2 / CURVE_WAVES) @ waves
+
+
+def minimum_phase(curve_db):
+    """Filters with a `random_curve`'s response: (..., 2 FILTER_TAPS + 1) dB -> (..., FILTER_TAPS) float32.
+
+    The cepstrum folded onto positive times: Oppenheim and Schafer, Discrete-Time Signal Processing, 1989, ch. 12.
+    """
+    size = 4 * FILTER_TAPS
+    cepstrum = irfft(curve_db * (np.log(10) / 20), size)
+    cepstrum[..., 1:size // 2] *= 2
+    cepstrum[..., size // 2 + 1:] = 0
+    return irfft(np.exp(rfft(cepstrum)), size)[..., :FILTER_TAPS].astype(np.float32)

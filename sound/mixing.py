@@ -1,0 +1,278 @@
+"""Mixtures: draws listening conditions as Params asks for them, and puts speech and noise at the ears. Arrays only.
+
+    mixer = mixing.Mixer(params, heads)
+    speech = mixer.speech_at_ears(rng, clip)                      # a scene, and an excerpt heard from every azimuth
+    noise = mixer.noise_at_ears(rng, speech.scene, noise_clip)    # a noise field in the same scene
+    gain = noise_fields.noise_gain(speech.front, noise.signals, snr_db=0)
+    mixer.cues(speech, noise, gain, out=samples)                  # (azimuth, bin, frame, 2)
+
+The Spatialise scripts (shards/recipe.py) and training on the fly make their samples here. A mixture depends on its
+random generator and its clips alone; whatever is switched off draws nothing.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+import hrir
+from sound import coloration, convolution, excerpts, kernels, noise_fields, rooms
+from sound.heads import recoloured, side_level
+
+MAIN_IN_MIXED = "diffuse"  # noise field "mixed" is this one and another
+
+
+class Scene(NamedTuple):
+    """A listening condition: a head in its surroundings, heard through its microphones.
+
+    `hrtf` complex (direction, ear, bin) is the spectrum of its responses, for excerpts of `reach` samples before the
+    sample and the sample itself. A simulated room's late part is `tail` (ear, bin), for excerpts with `tail_reach`; it
+    is the same for all directions but for their `tail_level` (direction,). Diotic noise passes the `microphones`
+    (ear, bin) alone. `source_eq` (tap,) filters the speech. None stands for what the scene does not have.
+    """
+
+    hrir: str
+    rt60_s: float
+    reach: int
+    hrtf: np.ndarray
+    tail_reach: int = 0
+    tail: np.ndarray = None
+    tail_level: np.ndarray = None
+    microphones: np.ndarray = None
+    source_eq: np.ndarray = None
+
+
+class Speech(NamedTuple):
+    """Speech at the ears from every azimuth, sensor noise included.
+
+    `signals` (azimuth, ear, n) and their `stft_parts`; `front` (ear, n) is the clean speech from azimuth 0, which the
+    SNR refers to; `start` is where the excerpt begins in its clip, in samples.
+    """
+
+    scene: Scene
+    start: int
+    signals: np.ndarray
+    front: np.ndarray
+    stft_parts: tuple
+
+
+class Noise(NamedTuple):
+    """A noise field at the ears: `signals` (ear, n) and their `stft_parts`, and whether it holds a point source."""
+
+    field: str
+    has_point_source: bool
+    signals: np.ndarray
+    stft_parts: tuple
+
+
+def directions_deg(params):
+    """Collect the directions that the heads must give: of the source, of noise, and the front; ascending degrees."""
+    return np.unique(np.array([*params.azimuth_deg, *params.circle_deg, 0], np.float64))
+
+
+class Mixer:
+    """Draws scenes and puts sounds at the ears; safe to use from several threads.
+
+    `heads` are hrir.Hrirs, loaded at `directions_deg(params)`.
+    """
+
+    def __init__(self, params, heads):
+        self.params, self.heads = params, heads
+        self.directions_deg = directions_deg(params)
+        self._targets = np.searchsorted(self.directions_deg, params.azimuth_deg)
+        self._circle = np.searchsorted(self.directions_deg, params.circle_deg)
+        self._front = hrir.front(self.directions_deg)
+        self._as_measured = [self._scene(head.name, head.rt60_s, head.response) for head in heads]
+
+    # ------------------------------------------------------------------------------------------------ scenes
+
+    def draw_scene(self, rng):
+        """Draw a Scene: a head, and what Params asks for of its size, spectra, room, microphones and source."""
+        p = self.params
+        which = int(rng.integers(len(self.heads))) if len(self.heads) > 1 else 0
+        has_other_heads = p.head_size or p.head_colour_db or p.side_level_db
+        if not (has_other_heads or p.rt60_s or p.mic_level_db or p.mic_colour_db or p.source_colour_db):
+            return self._as_measured[which]
+        head = self.heads[which]
+        response, rt60_s = head.response, head.rt60_s
+        level = tail = microphones = source_eq = None
+        if np.isnan(head.rt60_s):  # a measured room neither grows with the head nor stands in another room
+            if has_other_heads and rng.random() < p.head_share:
+                if p.head_size:
+                    size = rng.uniform(*p.head_size)
+                    response = hrir.resized(head, size, p.sample_rate_hz, p.hrir_padding_samples)
+                if p.head_colour_db:
+                    response = recoloured(rng, response, self.directions_deg, p.head_colour_db)
+                if p.side_level_db:
+                    level = side_level(rng, self.directions_deg, p.side_level_db)
+            if p.rt60_s and rng.random() < p.room_share:
+                room = rooms.draw(rng, p.rt60_s, p.drr_db)
+                response, tail = rooms.responses(room, response, self.directions_deg, p.sample_rate_hz, rng)
+                rt60_s = room.rt60_s
+            if level is not None:
+                response = response * level[:, np.newaxis, np.newaxis]
+        if p.mic_level_db or p.mic_colour_db:
+            microphones = coloration.minimum_phase(coloration.random_curve(rng, p.mic_colour_db, (2,)))
+            level_db = rng.uniform(-p.mic_level_db, p.mic_level_db) * np.array([[-0.5], [0.5]])
+            microphones *= (10 ** (level_db / 20)).astype(np.float32)
+        if p.source_colour_db:
+            source_eq = coloration.minimum_phase(coloration.random_curve(rng, p.source_colour_db))
+        return self._scene(head.name, rt60_s, response, tail, level, microphones, source_eq)
+
+    def _scene(self, name, rt60_s, response, tail=None, tail_level=None, microphones=None, source_eq=None):
+        """Transform responses (direction, ear, tap) and microphones (ear, tap) for excerpts as long as they need."""
+        length = self.params.sample_length
+        through = coloration.FILTER_TAPS * ((microphones is not None) + bool(self.params.noise_colour_db))
+        size = convolution.fft_size(length + max(self.params.lead_in_samples, response.shape[-1] + through))
+        scene = Scene(name, rt60_s, size - length, convolution.response_spectrum(response, size), source_eq=source_eq)
+        if tail is not None:
+            tail_size = convolution.fft_size(length + tail.shape[-1] + through)
+            scene = scene._replace(tail_reach=tail_size - length, tail=convolution.response_spectrum(tail, tail_size),
+                                   tail_level=tail_level)
+        if microphones is not None:
+            spectrum = convolution.response_spectrum(microphones, size)
+            scene = scene._replace(hrtf=scene.hrtf * spectrum, microphones=spectrum)
+            if tail is not None:
+                scene = scene._replace(tail=scene.tail * convolution.response_spectrum(microphones, tail_size))
+        return scene
+
+    def at_ears(self, scene, signal, start, rows, eq=None, around=False):
+        """Put one source at the ears from the directions of `rows`: (row, ear, n)."""
+        length = self.params.sample_length
+        reach = max(scene.reach, scene.tail_reach)
+        if eq is None:
+            excerpt = excerpts.cut(signal, start, reach, length, around)
+        else:
+            size = convolution.fft_size(reach + len(eq) - 1 + length)
+            excerpt = convolution.at_ears(excerpts.cut(signal, start, size - length, length, around),
+                                    convolution.response_spectrum(eq, size), reach + length)
+        at_ears = convolution.at_ears(excerpt[-(scene.reach + length):], _directions(scene, rows), length)
+        if scene.tail is not None:
+            late = convolution.at_ears(excerpt[-(scene.tail_reach + length):], scene.tail, length)
+            at_ears += late if scene.tail_level is None else scene.tail_level[rows, np.newaxis, np.newaxis] * late
+        return at_ears
+
+    # ------------------------------------------------------------------------------------------------ speech
+
+    def speech_at_ears(self, rng, clip, part=0, parts=1, azimuths=None):
+        """Draw an excerpt and a scene, and hear the excerpt in it from every azimuth.
+
+        Parameters
+        ----------
+        rng : np.random.Generator
+        clip : excerpts.Clip of a speech file
+        part, parts : int, the excerpt begins in the `part`-th of `parts` equal stretches of the clip
+        azimuths : np.ndarray of int, ascending, optional: which of the azimuths of Params, all unless given
+
+        Returns
+        -------
+        Speech
+
+        """
+        p = self.params
+        start = excerpts.draw_start(rng, clip.starts, part, parts)
+        scene = self.draw_scene(rng)
+        signal, begins = clip.samples, start + p.lead_in_samples
+        if p.source_speed:
+            signal, begins = self._at_other_speed(rng, clip, start, scene)
+        targets = self._targets if azimuths is None else self._targets[azimuths]
+        rows = targets if self._front in targets else np.append(targets, self._front)
+        heard = self.at_ears(scene, signal, begins, rows, scene.source_eq)
+        signals, front = heard[:len(targets)], heard[np.flatnonzero(rows == self._front)[0]]
+        if p.sensor_snr_db:
+            level_db = rng.uniform(*p.source_level_db) if p.source_level_db else 0.0
+            sensors = rng.standard_normal(front.shape, np.float32)
+            sensor_snr_db = rng.uniform(*p.sensor_snr_db) + level_db
+            signals = signals + noise_fields.noise_gain(front, sensors, sensor_snr_db) * sensors
+        return Speech(scene, start, signals, front, kernels.stft_parts(signals, p))
+
+    def _at_other_speed(self, rng, clip, start, scene):
+        """Play an excerpt at a drawn speed, within what the clip offers: its signal, and where its sample begins."""
+        p = self.params
+        speed = rng.uniform(*p.source_speed)
+        ends = clip.starts[-1] + p.excerpt_length
+        start = max(int(clip.starts[0]), min(start, int(ends - np.ceil(speed * p.excerpt_length))))
+        reach = max(scene.reach, scene.tail_reach) + coloration.FILTER_TAPS
+        signal, begins = excerpts.at_speed(clip.samples, start, speed, reach, p.excerpt_length)
+        return signal, begins + p.lead_in_samples
+
+    # ------------------------------------------------------------------------------------------------ noise
+
+    def noise_at_ears(self, rng, scene, clip, talker=None):
+        """Draw a noise field of Params and hear it in a scene.
+
+        Parameters
+        ----------
+        rng : np.random.Generator
+        scene : Scene
+        clip : excerpts.Clip of a noise file
+        talker : callable, rng -> excerpts.Clip of a competing talker; for the noise fields talker and mixed
+
+        Returns
+        -------
+        Noise
+
+        """
+        fields = self.params.noise_field
+        field = fields[rng.integers(len(fields))]
+        if field == "mixed":
+            one = self._field(rng, MAIN_IN_MIXED, scene, clip, talker)
+            second = ("directional", "talker", "diotic")[rng.integers(3)]
+            other = self._field(rng, second, scene, clip, talker)
+            limit_db = self.params.mixed_level_db
+            signals = one + noise_fields.noise_gain(one, other, rng.uniform(-limit_db, limit_db)) * other
+        else:
+            second, signals = field, self._field(rng, field, scene, clip, talker)
+        return Noise(field, second in ("directional", "talker"), signals, kernels.stft_parts(signals, self.params))
+
+    def _field(self, rng, field, scene, clip, talker):
+        p, eq = self.params, None
+        if p.noise_colour_db:
+            eq = coloration.minimum_phase(coloration.random_curve(rng, p.noise_colour_db))
+        if field in ("directional", "talker"):
+            source = talker(rng) if field == "talker" else clip
+            row = self._circle[rng.integers(len(self._circle))]
+            start = excerpts.draw_start(rng, source.starts) + p.lead_in_samples
+            return self.at_ears(scene, source.samples, start, [row], eq, around=field == "directional")[0]
+        eq_spectrum = None if eq is None else convolution.response_spectrum(eq, scene.reach + p.sample_length)
+        if field == "diffuse":
+            starts = [excerpts.draw_start(rng, clip.starts) for _ in self._circle]
+            independent = np.stack([self._noise_excerpt(scene, clip, start) for start in starts])
+            return noise_fields.diffuse(independent, _directions(scene, self._circle), p.circle_deg, p.sample_length,
+                                        eq_spectrum)
+        excerpt = self._noise_excerpt(scene, clip, excerpts.draw_start(rng, clip.starts))
+        if eq_spectrum is None and scene.microphones is None:
+            return np.stack([excerpt[-p.sample_length:]] * 2)
+        ears = np.ones((2, 1), np.float32) if scene.microphones is None else scene.microphones
+        return convolution.at_ears(excerpt, ears if eq_spectrum is None else ears * eq_spectrum, p.sample_length)
+
+    def _noise_excerpt(self, scene, clip, start):
+        return excerpts.cut(clip.samples, start + self.params.lead_in_samples, scene.reach, self.params.sample_length,
+                            around=True)
+
+    # ------------------------------------------------------------------------------------------------ together
+
+    def snrs_db(self, rng, noise):
+        """List the SNRs of one mixture in dB: all of Params.snr_db, or one drawn from its range.
+
+        Of two sources from single directions nothing but their level says which is meant, so beside another one the
+        range begins at least_snr_of_two_db (or is only its upper end). SNRs given as steps are taken as they are.
+        """
+        if not self.params.snr_range_db:
+            return list(self.params.snr_db)
+        least, greatest = self.params.snr_range_db
+        if noise.has_point_source:
+            least = min(max(least, self.params.least_snr_of_two_db), greatest)
+        return [float(rng.uniform(least, greatest))]
+
+    def cues(self, speech, noise, gain, out):
+        """Write the cues of speech + gain * noise into `out`, float16 (azimuth, bin, frame, 2)."""
+        kernels.mixed_cues(speech.stft_parts, noise.stft_parts, gain, self.params, out)
+
+    def ears(self, speech, noise, gain):
+        """Mix the ear signals of speech + gain * noise, to listen to: (azimuth, ear, n) float32."""
+        return speech.signals + np.float32(gain) * noise.signals
+
+
+def _directions(scene, rows):
+    """Pick spectra (row, ear, bin) of some directions; all of them in order are not copied, which are megabytes."""
+    everything = np.array_equal(rows, np.arange(len(scene.hrtf)))
+    return scene.hrtf if everything else scene.hrtf[rows]

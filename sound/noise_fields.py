@@ -1,0 +1,65 @@
+"""Noise fields and their level: diffuse noise at the ears, and the gain that sets the SNR. Arrays only."""
+import numpy as np
+from scipy.fft import irfft, rfft
+
+
+def noise_gain(speech, noise, snr_db):
+    """Compute the factor for `noise` that sets the SNR: speech power over noise power in dB.
+
+    Both powers are averaged over the two ears and the sample. The speech is that from the front, reverberation
+    included, so the noise stays as it is while the source moves. Sensor noise does not count.
+
+    Parameters
+    ----------
+    speech : np.ndarray [shape=(2, n)], with the source at azimuth 0, whatever the azimuth it is used for
+    noise : np.ndarray [shape=(2, n)], not all zero
+    snr_db : float
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> speech, noise = np.ones((2, 4)), np.full((2, 4), 10.0)
+    >>> noise_gain(speech, noise, snr_db=0)
+    0.1
+    >>> noise_gain(speech, noise, snr_db=20)
+    0.01
+
+    """
+    power_ratio = np.mean(np.square(speech, dtype=np.float64)) / np.mean(np.square(noise, dtype=np.float64))
+    return float(np.sqrt(power_ratio * 10 ** (-snr_db / 10)))
+
+
+def diffuse(excerpts, hrtf, azimuth_deg, length, eq=None):
+    """Independent noises from the whole circle, summed at the ears.
+
+    Parameters
+    ----------
+    excerpts : np.ndarray [shape=(azimuth, size)]
+    hrtf : np.ndarray [shape=(azimuth, 2, bin)], `response_spectrum` of evenly spaced directions in front
+    azimuth_deg : np.ndarray [shape=(azimuth,)]
+    length : int, in samples
+    eq : np.ndarray [shape=(bin,)], optional: `response_spectrum` of a filter that all of the noise passes
+
+    Returns
+    -------
+    np.ndarray [shape=(2, length)]
+
+    """
+    spectra = rfft(excerpts * diffuse_loudness(azimuth_deg)[:, np.newaxis])
+    spectrum = np.einsum("df,def->ef", spectra, hrtf)  # direction, frequency, ear
+    if eq is not None:
+        spectrum *= eq
+    size = excerpts.shape[-1]
+    return irfft(spectrum, size)[..., size - length:]
+
+
+def diffuse_loudness(azimuth_deg):
+    """Amplitude of each direction of the front half plane when it also stands for the one behind: (azimuth,) float32.
+
+    A direction behind arrives with nearly the delays and levels of its mirror image in front (the cone of confusion),
+    so the front one stands for both and is sqrt(2) louder; -90 and +90 degrees have no mirror image.
+    """
+    return np.where(np.abs(azimuth_deg) > 89.9, 1, np.sqrt(2)).astype(np.float32)
