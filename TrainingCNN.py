@@ -9,6 +9,8 @@
 
 A quarter of the speech files is kept for validation. Without --epochs or --samples training sees about 300,000 samples
 (10 to 15 minutes on 2 cores).
+
+The networks are network/bands.py (the default) and network/original.py, the loop is network/training.py.
 """
 import os
 import sys
@@ -21,6 +23,11 @@ from params import LOSSES, MODELS, Params, flag_of
 from shards import flags, spatialise
 from shards.feeds import ShardFeed
 from shards.files import open_shards
+
+NETWORKS = {"bands": "bands, the default (network/bands.py)",
+            "original": "original, the CNN of CNNBSL (network/original.py)"}
+LOSS_NAMES = {"distribution": "distribution, cross-entropy with soft labels over 37 azimuths",
+              "mse": "mse, squared error in degrees"}
 
 
 def parse_args(argv=None):
@@ -79,8 +86,9 @@ def parse_args(argv=None):
 
 
 def main(argv=None):
-    """Train."""
+    """Train a network on shards, or on mixtures made on the fly."""
     params, args = parse_args(argv)
+    print(f"Network: {NETWORKS[params.model]}; loss: {LOSS_NAMES[params.loss]}.", flush=True)
     if args.from_wavs:
         train(wav_feed(params, args), args)
     else:
@@ -118,7 +126,7 @@ def train(feed, args):
 
         epochs = args.epochs or feed.epochs
         print(f"{feed.training_count} training and {feed.validation_count} validation samples an epoch of "
-              f"{feed.title}, {epochs} epochs, model: {feed.params.model}, loss: {feed.params.loss}.", flush=True)
+              f"{feed.title}, {epochs} epochs.", flush=True)
         history = training.fit(feed, epochs, out, resume, args.origins)
     best = min(history, key=lambda row: row["validation_loss"])
     print(f"{out}: best.keras is epoch {best['epoch']}, {best['validation_within_5_deg_percent']:.1f} % of the "

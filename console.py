@@ -1,4 +1,4 @@
-"""What every script says and how it ends: one clear sentence, the right exit status, files whole or not at all.
+"""Messages, exit status and output files of every script: one clear sentence, and files whole or not at all.
 
 A script ends with `sys.exit(console.run(main))`. Anything wrong with what the user gave raises `BadInput`,
 whose text is one sentence that names the file or flag and the remedy; it is printed without a traceback.

@@ -1,4 +1,4 @@
-"""THE numbers: every constant of the pipeline in one place, its unit in its name and its source beside it.
+"""The numbers a user may change: each with its unit in its name and its source beside it.
 
 Scripts take their defaults from `Params()` and change single values with `dataclasses.replace`, which checks them.
 """
@@ -15,12 +15,19 @@ LOSSES = ("distribution", "mse")
 
 @dataclass(frozen=True)
 class Params:
-    """Numbers of the signals, the scenes, the network and its training; BadInput for one out of its range.
+    """Hold the numbers of the signals, the scenes, the network and its training; BadInput for one out of its range.
 
     A range is (least, greatest), drawn from evenly; () is off.
+
+    >>> params = Params(snr_db=(0, 20))
+    >>> params.sample_shape, params.sample_s
+    ((321, 50, 2), 1.02)
+    >>> Params(frames=5)
+    Traceback (most recent call last):
+    console.BadInput: --frames 5 is not possible: it takes 10 to 200.
     """
 
-    # Signals and features: Pang, Liu and Li, IEEE Access 2019, section IV.
+    # Signals and features: those of CNNBSL, after Pang, Liu and Li, IEEE Access 2019.
     sample_rate_hz: int = 16_000
     stft_window_samples: int = 640    # 40 ms, Hamming; also the length of the FFT: 321 bins of 25 Hz
     stft_hop_samples: int = 320       # 20 ms
@@ -41,7 +48,7 @@ class Params:
     noise_field: tuple = ("diffuse",)
     excerpts: int = 1                 # per pair of a speech and a noise file
     excerpts_of_lone_speech: int = 4  # so that a quarter of the only file can be kept for validation
-    lead_in_samples: int = 320        # heard before a sample begins: longer than an HRIR, so its start is in full swing
+    lead_in_samples: int = 320        # before a sample begins: longer than an HRIR, so that it starts in steady state
     speech_range_db: float = 20.0     # an excerpt further than this below the loudest of its file is silence
     noise_range_db: float = 60.0      # the same for noise, whose lulls are part of it
     silence_dbfs: float = -80.0       # a file whose loudest second is weaker holds nothing but its own dither
@@ -66,7 +73,7 @@ class Params:
     mixed_level_db: float = 10.0      # noise field "mixed": the second noise is up to this much weaker or stronger
     least_snr_of_two_db: float = 3.0  # drawn beside a second source from one direction: else either could be meant
 
-    # Network; the layers themselves stand in model.py.
+    # Network; the layers stand in network/bands.py and network/original.py.
     model: str = "bands"
     dropout: float = 0.3              # of the original, CNNBSL
     l2: float = 1e-3                  # of its convolutions
@@ -74,7 +81,7 @@ class Params:
     label_sigma_deg: float = 3.0      # standard deviation of the soft labels: HL-Gauss, Imani and White, ICML 2018
     readout_reach_deg: float = 5.0    # the answer is the mean of the distribution this far around its peak
 
-    # Training: docs/findings.md holds the measurements behind these.
+    # Training: docs/log/ holds the measurements behind these.
     batch_size: int = 64
     learning_rate: float = 1e-3
     validation_share: float = 0.25    # of the speech files, as the original kept of the samples
@@ -129,46 +136,46 @@ class Params:
 
     @property
     def bins(self):
-        """Frequencies of the STFT, 0 Hz and half the sample rate included."""
+        """Count the frequencies of the STFT, 0 Hz and half the sample rate included."""
         return self.stft_window_samples // 2 + 1
 
     @property
     def sample_shape(self):
-        """Shape of one sample: (frequency, frame, channel), channel 0 = IPD, 1 = ILD."""
+        """Give the shape of one sample: (frequency, frame, channel), channel 0 = IPD, 1 = ILD."""
         return (self.bins, self.frames, 2)
 
     @property
     def sample_length(self):
-        """Length of one sample's signal, in samples at sample_rate_hz."""
+        """Give the length of one sample's signal, in samples at sample_rate_hz."""
         return self.stft_window_samples + (self.frames - 1) * self.stft_hop_samples
 
     @property
     def excerpt_length(self):
-        """What is cut from a speech file for one sample: the sample and its lead-in, in samples."""
+        """Give the length of what is cut from a speech file: the sample and its lead-in, in samples."""
         return self.lead_in_samples + self.sample_length
 
     def in_memory_of(self, count):
-        """As many of `count` things as take the same memory when samples are longer than the usual 50 frames."""
+        """Reduce a count of samples so that it takes no more memory than with the usual 50 frames."""
         return max(1, count * 50 // max(50, self.frames))
 
     @property
     def sample_s(self):
-        """`sample_length` in seconds (1.02)."""
+        """Give `sample_length` in seconds (1.02)."""
         return self.sample_length / self.sample_rate_hz
 
     @property
     def excerpt_s(self):
-        """`excerpt_length` in seconds (1.04)."""
+        """Give `excerpt_length` in seconds (1.04)."""
         return self.excerpt_length / self.sample_rate_hz
 
     @property
     def features(self):
-        """The numbers that shards and models must share, as a dict; they may differ in `frames`."""
+        """Collect the numbers that shards and models must share, as a dict; they may differ in `frames`."""
         return _subset(self, "sample_rate_hz", "stft_window_samples", "stft_hop_samples")
 
     @property
     def scenes(self):
-        """Every number that a shard is made with, as a dict."""
+        """Collect every number that a shard is made with, as a dict."""
         return self.features | _subset(self, "frames", "power_floor", "hrir_set", "left_right", "hrir_padding_samples",
                                        "azimuth_deg", "circle_deg", "snr_db", "noise_field", "excerpts",
                                        "lead_in_samples", "speech_range_db", "noise_range_db", "silence_dbfs",
@@ -176,7 +183,7 @@ class Params:
 
     @property
     def training(self):
-        """Every number that a model is trained with, besides those of its shards, as a dict."""
+        """Collect every number that a model is trained with, besides those of its shards, as a dict."""
         return _subset(self, *self.TRAINING)
 
 
@@ -185,19 +192,19 @@ class Params:
 RANGES = {
     "snr_range_db": (-100, 100, "SNR drawn from this range, one for each mixture, in place of --snr-db"),
     "head_size": (0.7, 1.4, "heads of other sizes: the time axis of the HRIRs stretched by a factor of this range"),
-    "head_colour_db": (0, 10, "heads of other spectra: standard deviation of smooth random curves on each ear's HRIRs"),
+    "head_colour_db": (0, 10, "heads of other spectral coloration: standard deviation of random EQ curves on each ear"),
     "side_level_db": (-20, 20, "how much louder than the front the sides are, speech and noise alike"),
     "head_share": (0, 1, "share of the scenes that get such another head or other levels"),
     "rt60_s": (0.05, 3, "simulated rooms of this reverberation time"),
     "room_share": (0, 1, "share of the scenes that are in such a room"),
     "drr_db": (-20, 40, "direct-to-reverberant ratio of those rooms, with the source in front"),
     "mic_level_db": (0, 20, "most that the two microphones differ in level"),
-    "mic_colour_db": (0, 10, "standard deviation of smooth random curves on each microphone's response"),
+    "mic_colour_db": (0, 10, "spectral coloration of each microphone: standard deviation of random EQ curves"),
     "sensor_snr_db": (-20, 120, "independent white noise of each microphone, this far below the speech from the front"),
     "source_level_db": (-60, 60, "level of the source, which raises or lowers it over the sensor noise"),
-    "source_colour_db": (0, 20, "standard deviation of smooth random curves on the speech's spectrum"),
+    "source_colour_db": (0, 20, "spectral coloration of the speech: standard deviation of random EQ curves"),
     "source_speed": (0.5, 2, "speech played faster by a factor of this range, pitch and formants with it"),
-    "noise_colour_db": (0, 20, "standard deviation of smooth random curves on the noise's spectrum"),
+    "noise_colour_db": (0, 20, "spectral coloration of the noise: standard deviation of random EQ curves"),
 }
 
 # --world: all of it at once, the recipe for a model that others can use. Heads: adults, whose longest interaural delay
@@ -224,7 +231,7 @@ WORLD = {
 
 
 def flag_of(name):
-    """The flag that sets a field of Params: "rt60_s" -> "--rt60-s"."""
+    """Name the flag that sets a field of Params: "rt60_s" -> "--rt60-s"."""
     return "--" + name.replace("_", "-")
 
 
@@ -249,9 +256,10 @@ def _require(holds, flag, value, allowed):
 
 
 def differences(made_with, wanted):
-    """One line that says how two dicts of numbers differ ('seed 1, wanted 2; ...'), empty where they agree.
+    """Describe in one line how two dicts of numbers differ; empty where they agree. Only the keys of `wanted` count.
 
-    Only the keys of `wanted` count.
+    >>> differences({"seed": 1, "frames": 50}, {"seed": 2, "frames": 50})
+    'seed 1, wanted 2'
     """
     return "; ".join(f"{key} {made_with.get(key, 'missing')}, wanted {value}"
                      for key, value in wanted.items() if made_with.get(key) != value)

@@ -114,7 +114,7 @@ class Network:
 
         Probabilities are averaged over the segments of a duration, then geometrically over the durations. Where noise
         wins, some segments are wrong; what holds in all durations is more often right than the whole alone
-        (docs/findings.md).
+        (docs/log/2026-11-27-segments-of-a-sample.md).
         """
         scores = self._others(tf.concat(features, axis=0), training=False)
         if len(features) == 1:

@@ -171,7 +171,8 @@ def batches(blocks, batch_size, blocks_mixed, rng=None, vary=None):
 def varied(samples, labels, rng):
     """Shuffle the frames, on whose order the azimuth does not depend, and mirror every other sample.
 
-    For a network that would else learn the noise of the shards by heart (docs/experiments.md). Shapes as `mirrored`.
+    For a network that would else learn the noise of the shards by heart:
+    docs/log/2026-11-24-epochs-and-order-of-frames.md. Shapes as `mirrored`.
     """
     return mirrored(samples[:, :, rng.permutation(samples.shape[2])], labels, rng)
 

@@ -9,7 +9,7 @@ from params import RANGES, WORLD, Params, flag_of
 
 
 def parse_args(doc, split, argv=None):
-    """Flags of the Spatialise script of one split ("TRAIN" or "TEST"): (Params, the other arguments)."""
+    """Parse the flags of the Spatialise script of one split, "TRAIN" or "TEST": (Params, the other arguments)."""
     default = Params()
     parser = console.Parser(doc)
     parser.add_argument("--out", metavar="DIR", default=f"BinSL_{split}", help="npz shards (default: %(default)s)")
@@ -48,7 +48,7 @@ def _refuse_for_recordings(args, scene_flags):
 
 
 def add_scene_flags(parser, split):
-    """Add the flags of what is mixed, which training straight from wavs takes too; None where they are not given.
+    """Add the flags of what is mixed, which training on the fly takes too; None where they are not given.
 
     Returns their names as in the parsed arguments.
     """
@@ -64,9 +64,9 @@ def add_scene_flags(parser, split):
         group.add_argument("--snr-db", metavar="SNR", nargs="+", type=float,
                            help=f"SNRs in dB (default: {numbers(_usual_snr_db(split))})"),
         group.add_argument("--noise-field", metavar="FIELD", nargs="+",
-                           help="diffuse (from all around), diotic (the same at both ears), directional (from one "
-                                "split), talker (speech of another file, from one side), mixed (diffuse and another); "
-                                "of several one is drawn for each mixture (default: diffuse)"),
+                           help="diffuse (from all around), diotic (the same at both ears), directional (a point "
+                                "source), talker (a competing talker), mixed (diffuse and another); of several one is "
+                                "drawn for each mixture (default: diffuse)"),
         group.add_argument("--frames", metavar="N", type=int,
                            help=f"duration of a sample, 10 to 200 frames of 20 ms (default: {default.frames})"),
         group.add_argument("--azimuth-deg", metavar="AZ", nargs="+", type=float,
@@ -90,7 +90,7 @@ def add_scene_flags(parser, split):
 
 
 def scene_params(args, split):
-    """Params of the flags that `add_scene_flags` added; fills in the folders. BadInput for what does nothing."""
+    """Make Params of the flags of `add_scene_flags`, and fill in the folders; BadInput for flags that do nothing."""
     if not getattr(args, "recordings", None):
         args.speech, args.noise = args.speech or f"Speech{split}", args.noise or f"Noise{split}"
     given = {name: _plain(getattr(args, name)) for name in ("snr_db", "noise_field", "frames", "azimuth_deg",
