@@ -57,9 +57,7 @@ def main(argv=None):
     params, args = parse_args(argv)
     paths = find_recordings(args.recordings)
 
-    from network.model import (
-        Network,  # here, not above: TensorFlow takes seconds, and a wrong flag should not wait for it
-    )
+    from network.model import Network  # here, not above: a wrong flag should not wait for TensorFlow
 
     network = Network.load(args.model)
     hop_frames = hop_frames_of(params)

@@ -1,4 +1,5 @@
-# demo: audio, samples, a trained network, its score   test, check: what CI runs   bench: speed, as ratios
+# demo: audio, samples, a trained network, its score   check, test: what CI runs   quick: the tests for every save
+# bench: speed, as ratios
 PYTHON ?= python3
 VENV ?= .venv
 PY = $(VENV)/bin/python
@@ -9,7 +10,7 @@ EXCERPTS_TEST ?= 4
 EPOCHS ?= 2
 SNR_TRAIN ?= -10 6
 
-.PHONY: demo test check bench
+.PHONY: demo test quick check bench
 demo: $(VENV)/runtime.installed
 	$(PY) tools/make_demo_audio.py
 	$(PY) SpatialiseTRAIN.py --excerpts $(EXCERPTS) --snr-range-db $(SNR_TRAIN)
@@ -20,9 +21,12 @@ demo: $(VENV)/runtime.installed
 test: $(VENV)/dev.installed
 	$(PY) -m pytest
 
+quick: $(VENV)/dev.installed
+	$(PY) -m pytest -m "not slow"
+
 check: $(VENV)/dev.installed
 	$(PY) -m ruff check .
-	$(PY) -m pytest tests/test_directions.py
+	$(PY) -m pytest -n 0 tests/test_arrows.py
 
 bench: $(VENV)/dev.installed
 	$(PY) benchmarks/spatialise.py

@@ -1,10 +1,10 @@
 """Whether the data keep up with the network: samples per second of the feed, of the network, and of both together.
 
-    python benchmarks/feed.py                         # shards, fresh mixtures, and those of --world; several minutes
+    python benchmarks/feed.py                         # shards, mixing on the fly, and --world; several minutes
     python benchmarks/feed.py --data BinSL_TRAIN      # your own shards in place of some that are made of demo audio
 
-Both mix on the processors that the network trains on, so together they are slower than the slower one alone; "of both
-busy" is the rate if each sample costs the time of the feed plus that of the network.
+Feed and network share the processors, so together they are slower than the slower one alone. "of both busy" compares
+with the rate at which each sample costs the time of the feed plus that of the network.
 """
 import itertools
 import os
@@ -18,16 +18,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 import console
-import dataset
-import fresh
-import spatialise
 from params import WORLD, Params
+from shards import on_the_fly, spatialise
+from shards.audio import find_audio
+from shards.feeds import ShardFeed
+from shards.files import open_shards
 
-SAMPLES = fresh.LOTS_MIXED * fresh.PLACES * fresh.NOISES * fresh.AZIMUTHS  # what a WavFeed mixes at once
+# What a WavFeed mixes at once.
+SAMPLES = on_the_fly.CHUNKS_MIXED * on_the_fly.SCENES * on_the_fly.NOISES * on_the_fly.AZIMUTHS
 
 
 def rate(step, items, first=SAMPLES):
-    """Samples per second of `step` until SAMPLES are seen, after `first` ones while all fills and compiles."""
+    """Measure samples per second of `step` over SAMPLES, after `first` ones during which all fills and compiles."""
     items = iter(items)
     begin, seen, result = time.perf_counter(), -first, None
     while seen < SAMPLES:
@@ -42,7 +44,7 @@ def rate(step, items, first=SAMPLES):
 
 
 def endless(feed):
-    """Batches of one epoch after the other."""
+    """Give the batches of one epoch after the other."""
     for epoch in itertools.count(1):
         yield from feed.training(epoch)
 
@@ -63,14 +65,20 @@ def measure(name, feed, network):
           flush=True)
 
 
-def main(argv=None):
-    """Measure and print."""
+def parse_args(argv=None):
+    """Flags of this script."""
     parser = console.Parser(__doc__)
     parser.add_argument("--data", metavar="DIR", help="shards to read (default: some made of demo audio)")
-    parser.add_argument("--workers", metavar="N", type=int, default=os.cpu_count(), help="(default: %(default)s)")
-    args = parser.parse_args(argv)
+    parser.add_argument("--workers", metavar="N", type=int, default=os.cpu_count(),
+                        help="processes that mix (default: one for each processor)")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    """Measure and print."""
+    args = parse_args(argv)
     params = Params()
-    from model import Network
+    from network.model import Network
 
     network = Network(params)
     with tempfile.TemporaryDirectory(dir=".", prefix="benchmark-") as work:
@@ -81,11 +89,11 @@ def main(argv=None):
         if not args.data:
             subprocess.run([sys.executable, str(ROOT / "SpatialiseTRAIN.py"), "--speech", folders[0], "--noise",
                             folders[1], "--out", data], check=True, stdout=subprocess.DEVNULL)
-        measure("shards", dataset.ShardFeed([dataset.open_shards(data, params, "SpatialiseTRAIN.py")], params), network)
-        speech, noise = (dataset.find_audio(folder, "--x", params.excerpt_length, params)[0] for folder in folders)
+        measure("shards", ShardFeed([open_shards(data, params, "SpatialiseTRAIN.py")], params), network)
+        speech, noise = (find_audio(folder, "the demo's", params.excerpt_length, params)[0] for folder in folders)
         for name, scenes in (("wavs", params), ("wavs --world", replace(params, **WORLD))):
             heads, scenes = spatialise.load_heads(scenes)
-            with fresh.WavFeed(speech, noise, heads, scenes, scenes.scenes, 10 ** 6, args.workers) as feed:
+            with on_the_fly.WavFeed(speech, noise, heads, scenes, scenes.scenes, 10 ** 6, args.workers) as feed:
                 measure(name, feed, network)
 
 

@@ -1,4 +1,4 @@
-"""How fast SpatialiseTRAIN.py is, beside the plain method and beside writing the same bytes, all in one run.
+"""Speed of SpatialiseTRAIN.py, beside the plain method and beside writing the same bytes, all in one run.
 
     python benchmarks/spatialise.py            # 4 speech x 2 noise files x 9 SNRs x 37 azimuths; several minutes
     python benchmarks/spatialise.py --quick    # the plain method on one SNR only
@@ -20,9 +20,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 import console
 import hrir
-import mixing
-from dataset import read_mono
 from params import Params
+from shards.audio import read_mono
+from sound import mixing
 
 
 def plain_method(speech_files, noise_files, snrs_db, params):
@@ -80,14 +80,14 @@ def long_responses(params, seconds=1.0):
     signal = rng.standard_normal(4 * params.sample_rate_hz).astype(np.float32)
     head = hrir.load("mit_kemar", params.sample_rate_hz, params.azimuth_deg)._replace(response=response, rt60_s=seconds)
     mixer = mixing.Mixer(params, [head])
-    place, start = mixer.place(rng), 2 * params.sample_rate_hz
-    heard = signal[start - response.shape[-1] + 1:start + params.sample_length]  # all that reaches into the sample
+    scene, start = mixer.draw_scene(rng), 2 * params.sample_rate_hz
+    excerpt = signal[start - response.shape[-1] + 1:start + params.sample_length]  # all that reaches into the sample
 
     def ours():
-        return mixer.heard(place, signal, start, range(37))
+        return mixer.at_ears(scene, signal, start, range(37))
 
     def each(method):
-        return lambda: np.stack([[method(heard, taps, "valid") for taps in ears] for ears in response])
+        return lambda: np.stack([[method(excerpt, taps, "valid") for taps in ears] for ears in response])
 
     times = {}
     for name, run in (("ours", ours), ("overlap-add", each(oaconvolve)), ("FFT of each", each(fftconvolve))):
@@ -103,12 +103,17 @@ def long_responses(params, seconds=1.0):
                       for name in ("overlap-add", "FFT of each")))
 
 
-def main(argv=None):
-    """Measure and print."""
+def parse_args(argv=None):
+    """Flags of this script."""
     parser = console.Parser(__doc__)
     parser.add_argument("--quick", action="store_true", help="the plain method on one SNR only")
     parser.add_argument("--disk", metavar="DIR", default=".", help="a folder on the disk to measure on (default: here)")
-    args = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    """Measure and print."""
+    args = parse_args(argv)
     params = Params()
     with tempfile.TemporaryDirectory(dir=args.disk, prefix="benchmark-") as work:
         work = Path(work)

@@ -5,11 +5,10 @@ DIRECT_S = 2.5e-3             # the direct sound: the first reflections, from fl
 
 
 def interpolated(one, other, weight, rate_hz):
-    """Response between two of one ear: magnitude in dB, delay and phase each interpolated by itself.
+    """Interpolate two responses of one ear: magnitude in dB, delay and phase each by itself.
 
-    Waveforms are never added, which would comb-filter where they differ in delay. What follows the direct sound, a
-    room's reflections, has no counterpart in the other: it is taken from the nearer one, moved and scaled with the
-    direct sound.
+    Waveforms are never added: where they differ in delay, that would comb-filter them. The reflections of a room have
+    no counterpart in the other response. They are taken from the nearer one, moved and scaled with the direct sound.
 
     Parameters
     ----------
@@ -20,6 +19,16 @@ def interpolated(one, other, weight, rate_hz):
     Returns
     -------
     np.ndarray [shape=(tap,)]
+
+    Examples
+    --------
+    Halfway between two clicks lies one click, at the mean delay and the mean level in dB:
+
+    >>> one, other = np.zeros((2, 200))
+    >>> one[20], other[30] = 1, 0.25
+    >>> between = interpolated(one, other, 0.5, rate_hz=44_100)
+    >>> int(between.argmax()), round(float(between.max()), 2)
+    (25, 0.5)
 
     """
     taps = len(one)
@@ -44,18 +53,22 @@ def interpolated(one, other, weight, rate_hz):
 
 
 def onset(response):
-    """First tap of a response (tap,) that reaches a fifth of its peak."""
+    """Find the first tap of a response (tap,) that reaches a fifth of its peak.
+
+    >>> onset(np.array([0.0, 0.1, -0.3, 1.0]))
+    2
+    """
     level = np.abs(response)
     return int(np.argmax(level >= 0.2 * level.max()))
 
 
 def _fade_out(taps, end, width):
-    """Ones up to tap `end`, then half a cosine of `width` taps, then zeros."""
+    """Make a window (taps,): ones up to tap `end`, then half a cosine of `width` taps, then zeros."""
     return 0.5 + 0.5 * np.cos(np.pi * np.clip((np.arange(taps) - end) / max(width, 1), 0, 1))
 
 
 def _delay_between(one, other):
-    """By how many samples, to an eighth, `other` comes later than `one`: the peak of their cross-correlation."""
+    """Measure by how many samples, to an eighth, `other` is later than `one`: the peak of their cross-correlation."""
     size = 2 * len(one)
     cross = np.fft.rfft(other, size) * np.conj(np.fft.rfft(one, size))
     correlation = np.fft.irfft(cross, 8 * size)

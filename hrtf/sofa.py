@@ -12,7 +12,7 @@ HORIZONTAL_DEG = 1.0          # elevations that count as the horizontal plane
 
 
 class Measured(NamedTuple):
-    """A set as its file holds it, horizontal plane only: `response` float64 (direction, ear, tap), left ear first."""
+    """Hold the horizontal plane of a set as its file has it: `response` float64 (direction, ear, tap), left first."""
 
     name: str
     sha256: str
@@ -20,11 +20,11 @@ class Measured(NamedTuple):
     azimuth_deg: np.ndarray   # ascending, -180..180, negative = left
     sample_rate_hz: int
     licence: str
-    corrections: tuple            # what was corrected
+    corrections: tuple        # a phrase for each
 
 
 def digest_of(path):
-    """Digest of a file's bytes (SHA-256), in hexadecimal."""
+    """Compute the digest of a file's bytes (SHA-256), in hexadecimal."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
@@ -85,9 +85,10 @@ def read_sofa(path):
 
 
 def _responses_and_positions(sofa):
-    """Every response of a SOFA file, (path, receiver, tap), and where its source is, (path, 3) metres.
+    """Collect all responses of a SOFA file, (path, receiver, tap), and the positions of their sources, (path, 3).
 
-    In the listener's own axes: x ahead, y to the left, z up. A path is a measurement, or one of its emitters.
+    Positions are in metres, in the listener's own axes: x ahead, y to the left, z up. A path is a
+    measurement, or one of its emitters.
     """
     response = np.asarray(sofa.Data_IR, np.float64)
     measurements = len(response)
@@ -134,7 +135,7 @@ def _cartesian(position, kind):
 
 
 def _is_right_first(receivers, kind):
-    """Whether a file's own receiver positions put its first ear on the right."""
+    """Tell whether a file's own receiver positions put its first ear on the right."""
     receivers = np.asarray(receivers, np.float64)
     receivers = receivers[..., 0] if receivers.ndim == 3 else receivers
     y = _cartesian(receivers, kind)[:, 1]
@@ -142,7 +143,7 @@ def _is_right_first(receivers, kind):
 
 
 def _delayed(response, delay):
-    """Move responses (..., tap) by `delay` (..., 1 wherever it is the same) samples, the least of them taken away."""
+    """Delay responses (..., tap) by `delay` (..., or 1 for all) samples, less the least of them."""
     delay = np.broadcast_to(delay, np.broadcast_shapes(delay.shape, response.shape[:-1])) - delay.min()
     if not delay.any():
         return response

@@ -1,4 +1,4 @@
-"""Keras and TensorFlow, imported quietly: `from network.backend import keras, tf`."""
+"""Import Keras and TensorFlow quietly: `from network.backend import keras, tf`."""
 import os
 import sys
 import tempfile
@@ -30,6 +30,6 @@ with _hushed():
     import keras
     import tensorflow as tf
 
-    tf.zeros(1).numpy()  # the first operation looks for devices, and says so
+    tf.zeros(1).numpy()  # the first operation looks for devices, and prints what it finds
 
 __all__ = ["keras", "tf"]

@@ -1,4 +1,4 @@
-"""The default network: 20 bands of frequency, each by itself, beside a head's templates; then dense layers on all.
+"""Build the default network: 20 bands of frequency, each beside a head's templates, then dense layers on all.
 
 Exchange the ears and the azimuth must change its sign. These layers hold that exactly, whatever their weights: each
 computes a pair, its output for the sample and its output for the mirrored sample. With x and x' a pair,
@@ -44,11 +44,6 @@ def layers(params):
 
 
 # ------------------------------------------------------------------------------------------------ layers of the bands
-#
-# Exchange the ears and the azimuth must change its sign. These layers hold that exactly, whatever their weights: each
-# computes a pair, what it says of the sample and what it says of the mirrored sample. With x and x' a pair,
-# y = A (x + x') + B (x - x') and y' = A (x + x') - B (x - x') is the general linear layer of this kind, at half the
-# multiplications of computing both (group equivariance: Cohen and Welling, ICML 2016).
 
 
 def _mirror_sum(even, odd):
@@ -57,12 +52,12 @@ def _mirror_sum(even, odd):
 
 
 def _contrast(values, axis):
-    """Compute the root mean square over `axis`, which stays; not quite zero where all are alike."""
+    """Compute the root mean square over `axis`, which stays; LEAST_CONTRAST where all are zero."""
     return tf.sqrt(tf.reduce_mean(values * values, axis=axis, keepdims=True)) + LEAST_CONTRAST
 
 
 class Segments:
-    """A sample cut into segments, (begin, end) in frames; each is computed as if it were alone, from an even frame."""
+    """Cut a sample into segments, each computed as if it were alone: (begin, end) in frames, from even ones."""
 
     def __init__(self, bounds):
         self._begins, self._ends = np.array(bounds).T
@@ -83,7 +78,7 @@ class Segments:
         first, behind = self._begins // frames_a_moment, -(-self._ends // frames_a_moment)
         moments = np.arange(behind[-1])
         is_in = (moments >= first[:, np.newaxis]) & (moments < behind[:, np.newaxis])
-        share = (is_in / is_in.sum(axis=1, keepdims=True)).astype(np.float32)            # (part, moment)
+        share = (is_in / is_in.sum(axis=1, keepdims=True)).astype(np.float32)            # (segment, moment)
         return tf.reshape(share @ values, (-1, values.shape[-1]))
 
 
@@ -126,7 +121,7 @@ class Bands(keras.layers.Layer):
         self.bins, self.context_frames, self.units, self.directions = bins, context_frames, tuple(units), directions
 
     def build(self, shape):
-        """Make the weights; every band has its own."""
+        """Make the weights of every band, once Keras knows the shape of the input."""
         self.bands, inputs = (shape[1] - 1) // self.bins, self.bins * self.context_frames
         first, second = self.units
 
@@ -157,7 +152,7 @@ class Bands(keras.layers.Layer):
     def of_segments(self, cues, cuts):
         """Turn cues into features, for each Segments those of its segments: list of (n x segment, 2, value).
 
-        None in place of Segments is the whole sample.
+        None instead of Segments is the whole sample.
 
         The band comes first inside, so that one batched product serves all of them.
         """
@@ -206,7 +201,7 @@ class Bands(keras.layers.Layer):
                 for each in likelihoods]
 
     def _compared(self, plain, coherent):
-        """Arrange log-likelihoods as the class says: two of (n, band, direction) -> (n, 2, value)."""
+        """Arrange log-likelihoods and their contrasts as features: two of (n, band, direction) -> (n, 2, value)."""
         rows, contrasts = [plain], []
         for likelihoods in (plain, coherent):
             likelihoods -= tf.reduce_mean(likelihoods, axis=2, keepdims=True)
@@ -220,7 +215,7 @@ class Bands(keras.layers.Layer):
         return tf.concat((pair, tf.tile(tf.math.log(tf.concat(contrasts, axis=2)), (1, 2, 1))), axis=-1)
 
     def comparison_in(self, features):
-        """Pick from what `call` gave the coherent log-likelihoods (n, band, direction) and log contrasts (n, 2)."""
+        """Pick the coherent log-likelihoods (n, band, direction) and log contrasts (n, 2) from a call's features."""
         likelihoods = features[:, 0, -2 - self.bands * self.directions:-2]
         return tf.reshape(likelihoods, (-1, self.bands, self.directions)), features[:, 0, -2:]
 
@@ -260,14 +255,14 @@ class Bands(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("binsl")
 class MirrorDense(keras.layers.Layer):
-    """Dense layer on pairs, without a bias, which the normalisation after it has: (n, 2, value) -> (n, 2, unit)."""
+    """Multiply pairs by dense weights; the normalisation after it adds the bias: (n, 2, value) -> (n, 2, unit)."""
 
     def __init__(self, units, **options):
         super().__init__(**options)
         self.units = units
 
     def build(self, shape):
-        """Make the weights, for Keras, once the shape of the input is known."""
+        """Make the weights of either half, once Keras knows the shape of the input."""
         start = keras.initializers.RandomNormal(stddev=float(np.sqrt(1 / shape[-1])))
         self.even, self.odd = (self.add_weight(name=name, shape=(shape[-1], self.units), initializer=start)
                                for name in ("even", "odd"))
@@ -288,13 +283,14 @@ class MirrorDense(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("binsl")
 class Unmirror(keras.layers.Dense):
-    """Dense layer that ends the pairs: (n, 2, value) -> (n, class), those of the mirrored in reverse order and added.
+    """Fold the pairs into one output with dense weights: (n, 2, value) -> (n, class).
 
-    A single unit is an azimuth: that of the mirrored is subtracted.
+    The scores of the mirrored sample are added in reverse order. A single unit is an azimuth: that of the mirrored
+    sample is subtracted.
     """
 
     def call(self, pair):
-        """Multiply, and fold the pair into one."""
+        """Multiply each of the pair by the weights and fold the two."""
         both = super().call(pair)
         return both[:, 0] + both[:, 1, ::-1] if self.units > 1 else both[:, 0] - both[:, 1]
 

@@ -1,15 +1,15 @@
-"""What the training loop takes its batches from."""
+"""Declare what the training loop takes its batches from."""
 from typing import Protocol
 
 from params import Params
 
 
 class Feed(Protocol):
-    """Training and validation batches: shards.feeds.ShardFeed from shards, shards.on_the_fly.WavFeed from wavs.
+    """Give training and validation batches: shards.feeds.ShardFeed from shards, shards.on_the_fly.WavFeed from wavs.
 
     A batch is samples (n, bin, frame, 2) float16 and azimuths (n,) float32 in degrees. `made_with` are the numbers that
-    the samples were made with, `fingerprint` a digest of the data, to refuse resuming on others, `title` a word for
-    people, `epochs` how many of them see Params.samples_to_see.
+    the samples were made with. `fingerprint` is a digest of the data, to refuse resuming on others. `title` names the
+    data in messages. `epochs` of them show Params.samples_to_see.
     """
 
     params: Params

@@ -1,4 +1,4 @@
-"""A network with its parameters: training step, answer in degrees, files.
+"""Train, ask, save and load a network, together with its parameters.
 
     network = Network(Params())                       # or Network.load("pretrained/best.keras")
     network.azimuth_deg(samples)                      # (n, 321, 50, 2) -> (n,)
@@ -34,7 +34,7 @@ PARAMS_ENTRY, STATE_ENTRY = "binsl.json", "binsl_training.npz"  # our own entrie
 
 
 class Network:
-    """A network with the parameters of its features and layers.
+    """Keep a network together with the parameters of its features and layers.
 
     One set of weights serves samples of any duration: the bands average over their frames. A distribution that they
     answer with is the geometric mean of those of segments of several durations (bands.segments_of). The original sees
@@ -46,7 +46,7 @@ class Network:
     """
 
     def __init__(self, params, made_with=None, templates=None):
-        """Build it with weights drawn from params.seed.
+        """Build the network with weights drawn from params.seed.
 
         `templates` are unit vectors (class, bin, 3) of the head that the bands compare with; without any, all
         directions are equally likely, until weights are loaded. The original needs none.
@@ -145,14 +145,16 @@ class Network:
         return np.asarray(azimuth_deg, np.float32)[:, None]
 
     def begin_epoch(self, epoch):
-        """Make what is random depend on the seed and the number of the epoch alone, so that a resumed run repeats."""
+        """Draw crops and dropout from the seed and the epoch alone, so that a resumed run repeats."""
         self._rng = np.random.default_rng([self.params.seed, epoch])
         for layer in self.keras_model.layers:
             if isinstance(layer, keras.layers.Dropout):
                 layer.seed_generator.state.assign([self.params.seed % 2 ** 32, epoch])
 
     def train(self, samples, azimuth_deg, learning_rate):
-        """Take one step; returns the batch's loss without the L2 term, as a tensor that need not be ready yet.
+        """Take one training step; returns the loss of the batch without the L2 term.
+
+        The loss is a tensor that need not be ready yet.
 
         Parameters
         ----------
@@ -167,14 +169,14 @@ class Network:
         return train_step(samples, self._targets(azimuth_deg), crop)
 
     def outputs(self, samples):
-        """Return the Outputs for any number of samples."""
+        """Compute the Outputs for any number of samples (n, bin, frame, 2), some at a time."""
         _, forward = self._functions(samples.shape[2])
         batch = max(1, PREDICT_FRAMES // samples.shape[2])
         given = [[each.numpy() for each in forward(samples[at:at + batch])] for at in range(0, len(samples), batch)]
         return Outputs(*map(np.concatenate, zip(*given)))
 
     def reading_of(self, outputs):
-        """Return the Reading of Outputs."""
+        """Read out azimuths, widths and error predictors: Outputs -> Reading."""
         if self.params.loss != "distribution":
             azimuth_deg = np.clip(outputs.output[:, 0].astype(np.float64), self.params.class_deg[0],
                                   self.params.class_deg[-1])
@@ -205,7 +207,7 @@ class Network:
             self.calibration = Calibration.fit(predictors, error_deg)
 
     def answer_of(self, outputs):
-        """Return the Answer of Outputs.
+        """Read out azimuths and their half-widths: Outputs -> Answer.
 
         Before training has measured its errors, the 68 % half-width is what the width adds to that of the soft labels.
         """
@@ -216,15 +218,15 @@ class Network:
         return Answer(reading.azimuth_deg, half_width_deg, 2 * half_width_deg)
 
     def answer(self, samples):
-        """Return the Answer to samples (n, bin, frame, 2)."""
+        """Localise samples (n, bin, frame, 2): azimuths and their half-widths as an Answer."""
         return self.answer_of(self.outputs(samples))
 
     def azimuth_deg(self, samples):
-        """Return azimuths in degrees, (n,) float64, of samples (n, bin, frame, 2)."""
+        """Localise samples (n, bin, frame, 2): azimuths in degrees, (n,) float64."""
         return self.answer(samples).azimuth_deg
 
     def loss_of(self, outputs, azimuth_deg):
-        """Return the sum over samples of the loss that training minimises, without the L2 term, of Outputs."""
+        """Sum the loss that training minimises over the samples of Outputs, without the L2 term."""
         if self.params.loss == "distribution":
             return float(-(self._targets(azimuth_deg) * np.log(np.maximum(outputs.output, 1e-30))).sum())
         return float(np.square(outputs.output - self._targets(azimuth_deg), dtype=np.float64).sum())
@@ -315,7 +317,7 @@ def windows(frames):
 
 
 class Outputs(NamedTuple):
-    """The outputs of a network: `output` is probabilities (n, 37) or degrees (n, 1).
+    """Outputs of a network: `output` is probabilities (n, 37) or degrees (n, 1).
 
     `log_likelihoods` (n, band, class) and `log_contrasts` (n, 2) are what Bands.comparison_in gives; the original has
     none.

@@ -1,4 +1,4 @@
-"""The network of the original, CNNBSL (2021): the convolutional network to begin reading with.
+"""Build the network of the original, CNNBSL (2021): the convolutional network to begin reading with.
 
 Pang, Liu and Li (IEEE Access 2019) classify with a time-frequency CNN: every candidate direction gets a probability,
 and the likeliest is the answer. The teaching version CNNBSL made a regression of it: one linear output in degrees,

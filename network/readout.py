@@ -1,4 +1,4 @@
-"""Between azimuths and distributions over them: the labels to learn, and the azimuth of an output.
+"""Turn azimuths into distributions to learn, and output distributions back into azimuths.
 
     soft_labels([12.0], Params())                              # (1, 37), a Gaussian around 12 degrees
     azimuth_deg, width_deg = read_out(distribution, Params())  # (n, 37) -> (n,), (n,)
@@ -8,7 +8,7 @@ from scipy.special import ndtr
 
 
 def soft_labels(azimuth_deg, params):
-    """The distribution to learn: a Gaussian around each azimuth, integrated over each class (HL-Gauss).
+    """Make the distribution to learn: a Gaussian around each azimuth, integrated over each class (HL-Gauss).
 
     Imani and White, "Improving Regression Performance with Distributional Losses," ICML 2018.
 
@@ -21,6 +21,13 @@ def soft_labels(azimuth_deg, params):
     -------
     np.ndarray [shape=(n, class)], float32, rows sum to 1
 
+    Examples
+    --------
+    >>> from params import Params
+    >>> soft_labels([0.0, 2.5], Params())[:, 17:20].round(2)
+    array([[0.2 , 0.6 , 0.2 ],
+           [0.05, 0.45, 0.45]], dtype=float32)
+
     """
     grid = np.asarray(params.class_deg, np.float64)
     middles = (grid[1:] + grid[:-1]) / 2
@@ -31,9 +38,9 @@ def soft_labels(azimuth_deg, params):
 
 
 def read_out(distribution, params):
-    """One azimuth from a distribution, its mean within readout_reach_deg of its peak, and the distribution's width.
+    """Read out the azimuth of a distribution: its mean within readout_reach_deg of its peak; and its width.
 
-    At the ends of the grid the neighbourhood is one-sided and its mean is drawn inwards by up to 1.2 degrees. That is
+    At the ends of the grid the neighbourhood is one-sided, which draws its mean inwards by up to 1.2 degrees. That is
     undone: reading out the soft label of any azimuth gives that azimuth, and the width that labels have in the middle.
 
     Parameters
@@ -45,6 +52,13 @@ def read_out(distribution, params):
     -------
     azimuth_deg : np.ndarray [shape=(n,)], float64
     width_deg : np.ndarray [shape=(n,)], float64: standard deviation of the whole distribution around the azimuth
+
+    Examples
+    --------
+    >>> from params import Params
+    >>> azimuth_deg, width_deg = read_out(soft_labels([-90.0, 12.0], Params()), Params())
+    >>> azimuth_deg.round(1), width_deg.round(1)
+    (array([-90.,  12.]), array([3.3, 3.3]))
 
     """
     truth = np.linspace(params.class_deg[0], params.class_deg[-1], 721)

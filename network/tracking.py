@@ -1,4 +1,4 @@
-"""A recording over time: ear signals -> azimuth, uncertainty and level every hop. Arrays only, in bounded memory.
+"""Track a recording over time: ear signals -> azimuth, uncertainty and level every hop, in bounded memory.
 
     track = localise(ears, sample_rate_hz)                   # one call for an array
 
@@ -7,8 +7,8 @@
         rows = tracker.push(block)                           # whatever seconds are complete
     track = tracker.track()
 
-A row is about the one second around its time; it has no azimuth where there is no source: in silence, and where the
-network is unsure, as it is in noise from all around.
+A row covers the second around its time. It has no azimuth where there is no source: in silence, and where the network
+is unsure, as in noise from all around.
 """
 from dataclasses import replace
 from functools import lru_cache
@@ -36,7 +36,8 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=PRETRAINED):
 
     Parameters
     ----------
-    ears : np.ndarray [shape=(2, n) or (n, 2)], left ear first; floats of full scale 1, or integers of theirs
+    ears : np.ndarray [shape=(2, n) or (n, 2)], left ear first; floats of full scale 1, or integers of
+        the full scale of their type
     sample_rate_hz : float, any
     hop_s : float, from row to row, in steps of 0.02 s
     model : path of a .keras file, the model that ships unless given
@@ -94,9 +95,9 @@ def hop_frames_of(params):
 
 
 class Track(NamedTuple):
-    """A localised recording, one row every hop.
+    """Rows of a localised recording, one every hop.
 
-    `time_s` (row,) is the middle of the second that a row is about. `azimuth_deg` (row,) is NaN where there is no
+    `time_s` (row,) is the middle of the second that a row covers. `azimuth_deg` (row,) is NaN where there is no
     source, and so is `half_width_68_deg` (row,), within which 68 % of the errors lie. `level_db` (row,) is in dB of
     full scale.
     """
@@ -122,7 +123,7 @@ NO_ROWS = Track(*[np.empty(0)] * 4)
 
 
 class Tracker:
-    """Takes ear signals block by block and gives rows as soon as their second is complete.
+    """Track ear signals block by block; a row is given as soon as its second is complete.
 
     After the last block: `seconds` of signal, `is_one_signal` whether both ears heard the same throughout,
     `wide_share` the share of seconds with a delay between the ears that no head makes, `peak` of each ear (1 = full
@@ -171,7 +172,7 @@ class Tracker:
 
     @property
     def seconds(self):
-        """Return the duration of what was pushed."""
+        """Return the duration of all blocks so far, in seconds."""
         return self._samples / self.params.sample_rate_hz
 
     @property
@@ -181,7 +182,7 @@ class Tracker:
 
     @property
     def wide_share(self):
-        """Return the share of the seconds whose delay between the ears is more than a head makes."""
+        """Return the share of the seconds whose interaural delay is longer than a head makes."""
         return float(np.mean(np.abs(self._delays) > HEAD_DELAY_S)) if self._delays else 0.0
 
     def check(self, name):
@@ -196,7 +197,7 @@ class Tracker:
             raise BadInput(f"{name} has nothing in its {side} channel; check the microphone or its cable and record "
                            "again.")
         if self.is_one_signal:
-            raise BadInput(f"{name} holds the same signal in both channels, so it says nothing about directions; "
+            raise BadInput(f"{name} holds the same signal in both channels, so no direction can be heard; "
                            "record with two microphones at the ears.")
         if self.wide_share > WIDE_SHARE:
             warn(f"{name}: {100 * self.wide_share:.0f} % of it has delays between the channels that no head makes; is "
@@ -245,7 +246,7 @@ class Tracker:
 
 
 class Spectrogram:
-    """Power over time in at most MOST_COLUMNS columns, however long the recording."""
+    """Average power over time into at most MOST_COLUMNS columns, however long the recording."""
 
     def __init__(self, bins):
         self.frames_per_column = 1

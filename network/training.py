@@ -1,4 +1,4 @@
-"""The one training loop: epochs, learning-rate schedule, early stopping, checkpoints, resuming."""
+"""Train a network: epochs, learning-rate schedule, early stopping, checkpoints, resuming."""
 import csv
 import math
 import time
@@ -18,22 +18,22 @@ WARM_UP_SHARE = 0.02  # of all steps: Adam's first estimates of the gradient's s
 
 
 def learning_rate_at(progress, params):
-    """Learning rate after a share `progress` (0..1) of all steps: linear warm-up, then half a cosine to zero."""
+    """Compute the learning rate after a share `progress` (0..1) of all steps: linear warm-up, then half a cosine."""
     if progress < WARM_UP_SHARE:
         return params.learning_rate * (progress / WARM_UP_SHARE + 0.01)
     return params.learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP_SHARE) / (1 - WARM_UP_SHARE)))
 
 
 def patience_for(epochs, params):
-    """How many epochs without a better validation loss end the training."""
+    """Count the epochs without a better validation loss that end the training."""
     return max(params.patience_min, round(params.patience_share * epochs))
 
 
 def fit(feed, epochs, out, resume, origins=()):
-    """Train a network and keep best.keras, last.keras, history.csv and history.png in `out` after every epoch.
+    """Train a network, and keep best.keras, last.keras, history.csv and history.png in `out` after every epoch.
 
-    last.keras is the one that counts: it holds the weights, the optimiser's variables and the history, from which best
-    score and patience follow; it is written whole, so a run killed at any moment goes on from the last finished epoch.
+    Resuming reads last.keras: the weights, the optimiser's variables and the history, from which best score and
+    patience follow. It is written whole, so a run killed at any moment goes on from the last finished epoch.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def fit(feed, epochs, out, resume, origins=()):
     epochs : int, to have in the end
     out : Path, an existing folder
     resume : bool, go on with out/last.keras if it is there
-    origins : paths of models: begin with their weights, averaged, in place of random ones
+    origins : paths of models: begin with their weights, averaged, instead of random ones
 
     Returns
     -------
@@ -98,7 +98,7 @@ def _require_finite(loss, epoch, params):
 
 
 def _train_epoch(network, feed, epoch, epochs):
-    """One pass over the training batches in an order that follows from seed and epoch; returns the mean loss."""
+    """Train on every batch once, in an order that follows from seed and epoch; returns the mean loss."""
     network.begin_epoch(epoch)
     params = feed.params
     steps = math.ceil(feed.training_count / params.batch_size)

@@ -1,4 +1,4 @@
-"""How sure an answer is: 68 and 95 % half-widths, measured on errors and predicted from what goes with large ones.
+"""Predict how far answers err: 68 and 95 % half-widths, fitted to known errors.
 
     predictors = error_predictors(azimuth_deg, width_deg, distribution)     # (n, 3)
     calibration = Calibration.fit(predictors, np.abs(azimuth_deg - true_deg))
@@ -13,26 +13,34 @@ from scipy.optimize import linprog
 from network.readout import read_out, soft_labels
 
 NEAREST_SHARE = 0.25       # of the bands: with noise the others point anywhere, on any head
-LEAST_DISAGREEMENT_DEG = 0.3    # less says nothing: templates stand 5 degrees apart
+LEAST_DISAGREEMENT_DEG = 0.3    # less means nothing: templates stand 5 degrees apart
 LEAST_DOUBT = 1e-3         # probability outside of the likeliest class; the labels leave half
-LEAST_ERROR_DEG = 0.05     # errors are told by their logarithm, and may be nothing
+LEAST_ERROR_DEG = 0.05     # their logarithm is predicted, and they may be 0
 MOST_ERROR_DEG = 180.0
-LEAST_OF_TERM = 40         # answers for each term of a calibration: fewer say little about 95 %
+LEAST_OF_TERM = 40         # answers for each term of a calibration: fewer fix 95 % poorly
 MOST_OF_FIT = 20_000       # answers: a second or two, and more hardly change it
-RARE_SHARE = 0.005         # of a predictor's values at either end, beyond which what it says is not carried on
+RARE_SHARE = 0.005         # of a predictor's values at either end, beyond which it is clipped
 
 
 def uncalibrated_half_width(width_deg, params):
-    """Guess the 68 % half-width when no errors are known: what the width (n,) adds to that of the soft labels."""
+    """Guess the 68 % half-width when no errors are known: what the width (n,) adds to that of the soft labels.
+
+    Examples
+    --------
+    >>> from params import Params
+    >>> uncalibrated_half_width(np.array([3.3, 10.0]), Params()).round()
+    array([0., 9.])
+
+    """
     label = read_out(soft_labels(np.zeros(1), params), params)[1]
     return np.sqrt(np.maximum(np.square(width_deg) - np.square(label), 0))
 
 
 def band_disagreement_deg(azimuth_deg, log_likelihoods, params):
-    """Measure how far the likeliest directions of single bands lie from an azimuth: the nearest quarter of them.
+    """Measure how far the likeliest directions of single bands lie from an azimuth, in the nearest quarter of them.
 
-    For the head of the templates, in little noise, that is next to nothing; for another head each band has its own
-    error.
+    For the head of the templates, in little noise, that is next to nothing; for another head each band has an error
+    of its own.
 
     Parameters
     ----------
@@ -43,6 +51,14 @@ def band_disagreement_deg(azimuth_deg, log_likelihoods, params):
     Returns
     -------
     np.ndarray [shape=(n,)], the quantile NEAREST_SHARE of the bands' distances
+
+    Examples
+    --------
+    >>> from params import Params
+    >>> likeliest_deg = np.array([[10.0, 12.0, 14.0, 60.0, -80.0]])       # of 5 bands
+    >>> log_likelihoods = -np.square(np.array(Params().class_deg) - likeliest_deg[..., np.newaxis])
+    >>> band_disagreement_deg([12.0], log_likelihoods, Params()).round(2)
+    array([2.])
 
     """
     grid = np.asarray(params.class_deg, np.float64)
@@ -58,7 +74,7 @@ def band_disagreement_deg(azimuth_deg, log_likelihoods, params):
 
 
 def error_predictors(azimuth_deg, width_deg, distribution, disagreement_deg=None, log_contrasts=None):
-    """Compute what predicts the size of an answer's error: (n, predictor), the same for a mirrored answer.
+    """Compute the predictors of an answer's error: (n, predictor), the same for a mirrored answer.
 
     Parameters
     ----------
@@ -67,6 +83,11 @@ def error_predictors(azimuth_deg, width_deg, distribution, disagreement_deg=None
     disagreement_deg : np.ndarray [shape=(n,)], as `band_disagreement_deg` gives it, of a network with templates
     log_contrasts : np.ndarray [shape=(n, 2)], of such a network: how much the log-likelihoods of the directions differ,
         as logarithms, with all moments alike and with moments weighted by coherence
+
+    Examples
+    --------
+    >>> error_predictors(np.array([-90.0]), np.array([np.e]), np.full((1, 4), 0.25)).round(3)
+    array([[ 1.   , 90.   , -0.288]])
 
     """
     predictors = [np.log(np.maximum(width_deg, LEAST_ERROR_DEG)), np.abs(azimuth_deg),
@@ -78,12 +99,22 @@ def error_predictors(azimuth_deg, width_deg, distribution, disagreement_deg=None
 
 
 class Calibration(NamedTuple):
-    """Measured shares of errors within so many degrees, as a function of the error predictors.
+    """Predict the 68 and 95 % half-widths of answers from their error predictors.
 
-    The logarithm of what 68 % of the errors are within is a polynomial of second degree in the predictors; so is that
-    of 95 % (quantile regression: Koenker and Bassett, Econometrica 46, 1978). `least` and `greatest` of each predictor
-    are the ends of -1..1; `terms_68` and `terms_95` are the factors of 1, of the predictors and of their products, as
-    far as there were answers enough to fit them.
+    The logarithm of either half-width is a polynomial of second degree in the predictors (quantile regression: Koenker
+    and Bassett, Econometrica 46, 1978). `least` and `greatest` of each predictor are the ends of -1..1; `terms_68` and
+    `terms_95` are the factors of 1, of the predictors and of their products, as far as there were answers enough to fit
+    them.
+
+    Examples
+    --------
+    Errors that are uniform from 0 to 10 degrees, whatever the predictor:
+
+    >>> predictors, error_deg = np.zeros((1000, 1)), np.linspace(0, 10, 1000)
+    >>> near, far = Calibration.fit(predictors, error_deg).half_widths(predictors)
+    >>> f"{near[0]:.1f} {far[0]:.1f}"
+    '6.8 9.5'
+
     """
 
     least: tuple
@@ -93,7 +124,7 @@ class Calibration(NamedTuple):
 
     @classmethod
     def fit(cls, predictors, error_deg):
-        """Measure on answers with known errors, of samples that were not trained on.
+        """Fit a calibration to answers with known errors, of samples that were not trained on.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""The cues of a bin as a unit vector: no phase wrap, no overflow, the same for every pair of spectra with one ratio."""
+"""Represent the cues of a bin as a unit vector, which knows no phase wrap and no overflow."""
 import numpy as np
 
 NEPER_PER_DB = np.float32(np.log(10) / 20)

@@ -1,14 +1,14 @@
-"""Errors and accuracies: predicted and true azimuths -> dicts of figures."""
+"""Compute errors and accuracies: predicted and true azimuths -> dicts of figures."""
 import numpy as np
 
 
 def score(predicted_deg, true_deg, stated_deg=()):
-    """Figures of a set of predictions.
+    """Score predictions: accuracies, errors, and the coverage of stated half-widths.
 
     Parameters
     ----------
     predicted_deg, true_deg : np.ndarray [shape=(n,)], n >= 1
-    stated_deg : () or two np.ndarray [shape=(n,)], optional: how far 68 and 95 % of the errors are said to reach
+    stated_deg : () or two np.ndarray [shape=(n,)], optional: stated 68 and 95 % half-widths
 
     Returns
     -------
@@ -16,7 +16,13 @@ def score(predicted_deg, true_deg, stated_deg=()):
         within_5_deg_percent and within_10_deg_percent: the rule of CNNBSL, a prediction counts when, rounded to
         whole degrees, it differs by at most that much; mae_deg, median_deg (of the absolute error), rmse_deg,
         bias_deg (mean of predicted - true: positive is too far right) and samples; with `stated_deg` also
-        inside_stated_68_percent and inside_stated_95_percent, how many true azimuths are that near
+        inside_stated_68_percent and inside_stated_95_percent, the share of true azimuths within them
+
+    Examples
+    --------
+    >>> figures = score([0.0, 5.4, -12.0, 95.0], [0.0, 0.0, 0.0, 90.0])
+    >>> figures["within_5_deg_percent"], round(figures["mae_deg"], 2), round(figures["bias_deg"], 2)
+    (75.0, 5.6, -0.4)
 
     """
     predicted_deg, true_deg = np.asarray(predicted_deg, np.float64), np.asarray(true_deg, np.float64)
@@ -35,12 +41,27 @@ def score(predicted_deg, true_deg, stated_deg=()):
 
 
 def correct(predicted_deg, true_deg, tolerance_deg):
-    """Tell which predictions, rounded to whole degrees, differ by at most `tolerance_deg`: (n,) bool."""
+    """Tell which predictions, rounded to whole degrees, differ by at most `tolerance_deg`: (n,) bool.
+
+    Examples
+    --------
+    >>> correct([5.4, 5.6, -12.0], np.zeros(3), 5)
+    array([ True, False, False])
+
+    """
     return np.abs(np.rint(predicted_deg) - true_deg) <= tolerance_deg
 
 
 def score_by(groups, predicted_deg, true_deg, stated_deg=()):
-    """Score each group of samples: dict of group, in sorted order, to `score`'s dict."""
+    """Score each group of samples: dict of group, in sorted order, to `score`'s dict.
+
+    Examples
+    --------
+    >>> by_snr_db = score_by(np.array([6.0, -6.0, 6.0]), np.array([1.0, 40.0, 3.0]), np.zeros(3))
+    >>> {snr_db: figures["mae_deg"] for snr_db, figures in by_snr_db.items()}
+    {'-6': 40.0, '6': 2.0}
+
+    """
     groups = np.asarray(groups)
     return {f"{group:g}" if isinstance(group, np.floating) else str(group):
             score(predicted_deg[groups == group], true_deg[groups == group],
@@ -48,7 +69,7 @@ def score_by(groups, predicted_deg, true_deg, stated_deg=()):
 
 
 def kept_curve(predicted_deg, true_deg, half_width_deg, tolerance_deg, points=100):
-    """Accuracy of the surest samples: what dropping the least sure gains.
+    """Compute the accuracy of the surest samples, which shows what dropping the least sure gains.
 
     Parameters
     ----------
@@ -59,6 +80,12 @@ def kept_curve(predicted_deg, true_deg, half_width_deg, tolerance_deg, points=10
     Returns
     -------
     kept_percent, correct_percent : np.ndarray [shape=(any,)], ascending in kept_percent, the last 100
+
+    Examples
+    --------
+    >>> half_width_deg = np.array([1.0, 2.0, 9.0, 30.0])
+    >>> kept_curve(np.array([0.0, 2.0, -4.0, 50.0]), np.zeros(4), half_width_deg, 5)
+    (array([ 25.,  50.,  75., 100.]), array([100., 100., 100.,  75.]))
 
     """
     order = np.argsort(half_width_deg, kind="stable")

@@ -1,8 +1,9 @@
-"""Pictures of training and test results, each written whole as a png. Figures only, no pyplot: nothing global."""
+"""Draw training and test results, each picture written whole as a png. Figures only, no pyplot: nothing global."""
 import numpy as np
 from matplotlib.figure import Figure
 
 from console import atomic_write
+from scores import metrics
 
 
 def _save(figure, path):
@@ -11,7 +12,7 @@ def _save(figure, path):
 
 
 def history(rows, path):
-    """Loss and validation accuracy by epoch, from the rows of history.csv."""
+    """Draw loss and validation accuracy by epoch, from the rows of history.csv."""
     epochs = [row["epoch"] for row in rows]
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -27,8 +28,42 @@ def history(rows, path):
     _save(figure, path)
 
 
+def of_test(results, predicted, stated, true_deg, tolerance_deg, out):
+    """Draw the results of a test; where a picture holds one model, that is the first.
+
+    Parameters
+    ----------
+    results : dict of name to `metrics.score`, with `metrics.score_by` under by_azimuth_deg and by_snr_db
+    predicted : dict of name to azimuths, np.ndarray [shape=(n,)]
+    stated : dict of name to the stated 68 and 95 % half-widths, each (n,); of some or none of the names
+    true_deg : np.ndarray [shape=(n,)]
+    tolerance_deg : float
+    out : Path of a folder
+
+    Returns
+    -------
+    list of Path
+
+    """
+    first = next(iter(predicted))
+    paths = [out / "predicted_vs_true.png"]
+    density(predicted[first], true_deg, tolerance_deg, f"Predicted against true azimuth, {first}", paths[0])
+    if set(results[first]["by_snr_db"]) != {"inf"}:  # recordings may have no noise but their own
+        paths.append(out / "accuracy_by_snr.png")
+        accuracy_by_snr(results, paths[-1])
+    paths.append(out / "error_by_azimuth.png")
+    error_by_azimuth(results, paths[-1])
+    if stated:
+        name, (half_width_deg, _) = next(iter(stated.items()))
+        paths += [out / "accuracy_by_kept.png", out / "calibration.png"]
+        accuracy_by_kept({name: metrics.kept_curve(predicted[name], true_deg, half_width_68_deg, tolerance_deg)
+                          for name, (half_width_68_deg, _) in stated.items()}, tolerance_deg, paths[-2])
+        calibration(np.abs(predicted[name] - true_deg), half_width_deg, f"Calibration, {name}", paths[-1])
+    return paths
+
+
 def density(predicted_deg, true_deg, tolerance_deg, title, path):
-    """Predicted against true azimuth as a density, with the band that counts as correct."""
+    """Draw predicted against true azimuth as a density, with the band that counts as correct."""
     true = np.unique(true_deg)
     half = np.diff(true).min() / 2 if len(true) > 1 else 2.5
     edges = np.append(true - half, true[-1] + half)
@@ -46,7 +81,7 @@ def density(predicted_deg, true_deg, tolerance_deg, title, path):
 
 
 def error_by_azimuth(scores, path):
-    """Mean absolute error by azimuth: `scores` is a dict of name to results with by_azimuth_deg."""
+    """Draw the mean absolute error by azimuth: `scores` is a dict of name to results with by_azimuth_deg."""
     figure = Figure(figsize=(8, 3.8), layout="constrained")
     axes = figure.subplots()
     for name, result in scores.items():
@@ -94,7 +129,7 @@ def track(track, spectrogram, sample_rate_hz, title, path):
 
 
 def calibration(error_deg, half_width_deg, title, path, most_groups=15):
-    """How far 68 % of the errors reach against how far they were said to, in groups of equally sure samples.
+    """Draw measured against stated 68 % half-widths, in groups of equally sure samples.
 
     `error_deg` absolute errors and `half_width_deg` the stated 68 % half-widths: np.ndarray [shape=(n,)].
     """
@@ -115,7 +150,7 @@ def calibration(error_deg, half_width_deg, title, path, most_groups=15):
 
 
 def accuracy_by_kept(curves, tolerance_deg, path):
-    """Accuracy against the share of samples kept; `curves` is a dict of name to `metrics.kept_curve`."""
+    """Draw accuracy against the share of samples kept; `curves` is a dict of name to `metrics.kept_curve`."""
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")
     axes = figure.subplots()
     for name, (kept_percent, correct_percent) in curves.items():
@@ -129,7 +164,7 @@ def accuracy_by_kept(curves, tolerance_deg, path):
 
 
 def accuracy_by_snr(scores, path):
-    """Percent within 5 degrees by SNR: `scores` is a dict of name to results with by_snr_db."""
+    """Draw the percentage within 5 degrees by SNR: `scores` is a dict of name to results with by_snr_db."""
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")
     axes = figure.subplots()
     for name, result in scores.items():
@@ -137,5 +172,5 @@ def accuracy_by_snr(scores, path):
         axes.plot(snr, [score["within_5_deg_percent"] for score in result["by_snr_db"].values()], "o-", label=name)
     axes.set(xlabel="SNR (dB)", ylabel="within 5 degrees (%)", title="Accuracy by SNR", ylim=(0, 101))
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(loc="lower right")
     _save(figure, path)

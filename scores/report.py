@@ -1,4 +1,4 @@
-"""The report of a test: one HTML file that opens offline, with tables, pictures and samples to hear.
+"""The report of a test: one HTML file that opens offline, with pictures, tables and samples to hear.
 
     page = report.html("Test", results, pictures, worst, typical, 16_000, "how it was made")
 
@@ -13,26 +13,32 @@ from typing import NamedTuple
 import numpy as np
 import soundfile as sf
 
-COLUMNS = {"within_5_deg_percent": ("within 5°", 1), "within_10_deg_percent": ("within 10°", 1),
-           "mae_deg": ("mean abs. error", 2), "median_deg": ("median", 2), "rmse_deg": ("RMSE", 2),
-           "bias_deg": ("bias", 2), "inside_stated_68_percent": ("inside stated 68 %", 1),
+from scores.tables import GROUPS
+
+COLUMNS = {"within_5_deg_percent": ("within 5° (%)", 1), "within_10_deg_percent": ("within 10° (%)", 1),
+           "mae_deg": ("mean abs. error (°)", 2), "median_deg": ("median (°)", 2), "rmse_deg": ("RMSE (°)", 2),
+           "bias_deg": ("bias (°)", 2), "inside_stated_68_percent": ("inside stated 68 %", 1),
            "inside_stated_95_percent": ("inside stated 95 %", 1)}
-GROUPS = {"by_snr_db": "SNR (dB)", "by_noise_field": "Noise field", "by_hrir": "Head or room", "by_noise": "Noise",
-          "by_azimuth_deg": "Azimuth (degrees)"}
+MOST_ROWS = 20  # of a table that is open when the page opens
 LOUDEST = 0.9
 STYLE = """
 :root{color-scheme:light dark;--line:#8884}
-body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1rem}
-h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2rem}
+body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:76rem;padding:1rem}
+h1{font-size:1.5rem}h2{font-size:1.2rem;margin:2rem 0 .5rem}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
+th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right}
+td{white-space:nowrap}th{min-width:4.5rem}
 th:first-child,td:first-child{text-align:left}
-img{max-width:100%;height:auto;background:#fff}
+.pictures{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,32rem),1fr));align-items:center}
+.pictures img{width:100%;max-width:44rem;height:auto;background:#fff}
+.tables{display:flex;flex-wrap:wrap;gap:0 3rem}.tables section{min-width:0;max-width:100%}
+summary{cursor:pointer}summary h2{display:inline-block}
 .clips{display:grid;gap:.75rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,17rem),1fr));padding:0;list-style:none}
 .clips li{border:1px solid var(--line);border-radius:.5rem;padding:.6rem;overflow-wrap:anywhere}
 .clips audio{width:100%;margin-top:.4rem}
 .ruler{position:relative;height:1.1rem;border-bottom:1px solid var(--line);margin:.3rem 0}
-.ruler i{position:absolute;bottom:0;width:3px;height:1rem;margin-left:-1px}.true{background:#2a7}.said{background:#c33}
+.ruler i{position:absolute;bottom:0;width:3px;height:1rem;margin-left:-1px}
+.true{background:#2a7}.predicted{background:#c33}
 """
 
 
@@ -66,26 +72,22 @@ def html(title, results, pictures, worst, typical, sample_rate_hz, made_with):
     str
 
     """
-    clips = [(f"The {len(worst)} worst samples", worst), (f"{len(typical)} typical samples", typical)]
-    parts = [f"<h1>{escape(title)}</h1>", f"<p>{escape(made_with)}</p>", "<h2>All samples</h2>", _table(results)]
-    for by, heading in GROUPS.items():
-        parts.append(f"<h2>{heading}</h2>")
-        first = next(iter(results))
-        rows = {group: {name: results[name][by][group]["within_5_deg_percent"] for name in results}
-                for group in results[first][by]}
-        parts.append("<p>Per cent within 5 degrees.</p>" + _grid(heading, list(results), rows))
-    parts.append("<h2>Pictures</h2>")
-    for path in pictures:
-        data = base64.b64encode(Path(path).read_bytes()).decode()
-        name = escape(Path(path).stem.replace("_", " "))
-        parts.append(f'<p><img alt="{name}" src="data:image/png;base64,{data}"></p>')
-    parts.append("<p>To be heard with headphones: left is left.</p>")
-    for heading, some in clips:
+    parts = [f"<h1>{escape(title)}</h1>", f"<p>{escape(made_with)}</p>",
+             f'<div class="pictures">{"".join(map(_picture, pictures))}</div>',
+             "<h2>All samples</h2>", _table(results),
+             f'<div class="tables">{"".join(_group(results, by, heading) for by, heading in GROUPS.items())}</div>',
+             "<p>To be heard with headphones: left is left.</p>"]
+    for heading, some in ((f"The {len(worst)} worst samples", worst), (f"{len(typical)} typical samples", typical)):
         items = "".join(_item(clip, sample_rate_hz) for clip in some)
         parts.append(f'<h2>{heading}</h2><ul class="clips">{items}</ul>')
     return ('<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
             f'content="width=device-width,initial-scale=1"><title>{escape(title)}</title><style>{STYLE}</style></head>'
             f"<body>{''.join(parts)}</body></html>")
+
+
+def _picture(path):
+    data = base64.b64encode(Path(path).read_bytes()).decode()
+    return f'<img alt="{escape(Path(path).stem.replace("_", " "))}" src="data:image/png;base64,{data}">'
 
 
 def _table(rows):
@@ -97,11 +99,17 @@ def _table(rows):
     return f'<div class="scroll"><table><tr><th></th>{head}</tr>{body}</table></div>'
 
 
-def _grid(heading, names, rows):
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    body = "".join(f"<tr><td>{escape(group)}</td>" + "".join(f"<td>{values[name]:.1f}</td>" for name in names) + "</tr>"
-                   for group, values in rows.items())
-    return f'<div class="scroll"><table><tr><th>{heading}</th>{head}</tr>{body}</table></div>'
+def _group(results, by, title):
+    """Per cent within 5 degrees by group, folded away where there are more than MOST_ROWS of them."""
+    heading, groups = title[0].upper() + title[1:], next(iter(results.values()))[by]
+    head = "".join(f"<th>{escape(name)}</th>" for name in results)
+    body = "".join(f"<tr><td>{escape(group)}</td>" + "".join(
+        f"<td>{figures[by][group]['within_5_deg_percent']:.1f}</td>" for figures in results.values()) + "</tr>"
+        for group in groups)
+    table = f'<div class="scroll"><table><tr><th>within 5° (%)</th>{head}</tr>{body}</table></div>'
+    if len(groups) > MOST_ROWS:
+        return f"<section><details><summary><h2>{heading}</h2>, {len(groups)} rows</summary>{table}</details></section>"
+    return f"<section><h2>{heading}</h2>{table}</section>"
 
 
 def _item(clip, sample_rate_hz):
@@ -112,7 +120,7 @@ def _item(clip, sample_rate_hz):
     else:
         sound = f'<audio controls preload="none" src="data:audio/wav;base64,{_wav(clip.ears, sample_rate_hz)}"></audio>'
     marks = "".join(f'<i class="{kind}" style="left:{100 * (np.clip(azimuth_deg, -90, 90) + 90) / 180:.1f}%"></i>'
-                    for kind, azimuth_deg in (("true", clip.true_deg), ("said", clip.predicted_deg)))
+                    for kind, azimuth_deg in (("true", clip.true_deg), ("predicted", clip.predicted_deg)))
     return (f"<li>true {clip.true_deg:g}°, answer {clip.predicted_deg:.0f}°{half_width}, {snr}"
             f'<div class="ruler" title="left to right: green the truth, red the answer">{marks}</div>'
             f"{escape(clip.speech)}<br>{escape(clip.noise) or 'as recorded'}{sound}</li>")

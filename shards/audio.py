@@ -1,4 +1,4 @@
-"""Audio files in and out: found, checked, read in blocks at one sample rate, and kept for a while.
+"""Audio files in and out: checked, read in blocks at one sample rate, cached, written.
 
     speech, problems = find_audio("SpeechTRAIN", "--speech", params.excerpt_length, params)
     signal = read_mono(speech[0].path, params)               # (n,) float32 at params.sample_rate_hz
@@ -23,7 +23,7 @@ READ_FRAMES = 1 << 18  # of an audio file at once, so that an hour of many chann
 
 
 class Audio(NamedTuple):
-    """A readable audio file: its place, its name within its folder (with /), digest of its bytes, channels."""
+    """Describe a readable audio file: its path, its name within its folder (with /), digest, channels."""
 
     path: Path
     name: str
@@ -73,9 +73,9 @@ def find_audio(folder, role, least_samples, params):
 
 
 def audio_paths(folder):
-    """Every file of a folder, subfolders included, whose ending is that of an audio format, in sorted order."""
+    """List the files of a folder, subfolders included, whose ending is that of an audio format, in sorted order."""
     suffixes = {f".{name.lower()}" for name in sf.available_formats()} | {".aif", ".oga", ".opus", ".m4a", ".wave"}
-    suffixes -= {".raw"}  # says nothing about its sample rate
+    suffixes -= {".raw"}  # without a header its sample rate is unknown
     return sorted((p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file()
                    and not p.name.startswith(".")), key=lambda p: p.relative_to(folder).as_posix())
 
@@ -134,7 +134,7 @@ def ear_blocks(path, params, channels=None):
     if count == 1:
         raise BadInput(f"{path} has one channel; a binaural recording has two, one for each ear.")
     if channels is None and count > 2:
-        raise BadInput(f"{path} has {count} channels; say which two are the left and the right ear, for example "
+        raise BadInput(f"{path} has {count} channels; name those of the left and the right ear, for example "
                        "--channels 1 2.")
     left, right = channels or (1, 2)
     if max(left, right) > count:
@@ -146,7 +146,7 @@ def ear_blocks(path, params, channels=None):
 
 
 def recording_channels(path):
-    """How many channels an audio file has; BadInput where it cannot be read."""
+    """Count the channels of an audio file; BadInput where it cannot be read."""
     try:
         with sf.SoundFile(path) as file:
             return file.channels
@@ -159,7 +159,7 @@ def _unreadable(path):
 
 
 def _blocks(path, params, pick):
-    """Blocks of an audio file at params.sample_rate_hz, through `pick`: (n, channel) -> (n,) or (n, any)."""
+    """Read an audio file in blocks at params.sample_rate_hz, through `pick`: (n, channel) -> (n,) or (n, any)."""
     read, to_rate = 0, None
     try:
         with sf.SoundFile(path) as file:
@@ -181,7 +181,7 @@ def _blocks(path, params, pick):
 
 
 def _wav_is_cut(log):
-    """Whether libsndfile's log says that a wav's data chunk is shorter than its header promises.
+    """Tell from the log of libsndfile whether a wav's data chunk is shorter than its header promises.
 
     A length near 2 or 4 GB stands for "not known": a recorder or a pipe wrote the header before it knew better.
     """
@@ -190,18 +190,18 @@ def _wav_is_cut(log):
 
 
 class AudioCache:
-    """Files read lately, `most_bytes` of them, so that each is not decoded anew for every file it is paired with."""
+    """Keep the files read last, up to `most_bytes`, so that a file is not decoded again for every pair it is in."""
 
     def __init__(self, params, most_bytes=100 << 20):
         self.params, self.most_bytes = params, most_bytes
         self._clips, self._lock = OrderedDict(), threading.Lock()
 
     def speech(self, audio):
-        """The excerpts.Clip of an `Audio` of speech."""
+        """Give the excerpts.Clip of an `Audio` of speech."""
         return self._clip(audio, excerpts.speech_clip)
 
     def noise(self, audio):
-        """The excerpts.Clip of an `Audio` of noise."""
+        """Give the excerpts.Clip of an `Audio` of noise."""
         return self._clip(audio, excerpts.noise_clip)
 
     def _clip(self, audio, make):
@@ -225,7 +225,7 @@ def write_wav(path, ears, sample_rate_hz):
 
 
 def sha256_of(path):
-    """Digest of a file's bytes, in hexadecimal."""
+    """Compute the digest of a file's bytes, in hexadecimal."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):

@@ -14,12 +14,12 @@ from shards.split import split
 
 
 class ShardFeed:
-    """Training and validation batches from one or several folders of shards, for `training.fit`.
+    """Give training and validation batches from one or several folders of shards, for `training.fit`.
 
     `params` are those given, with the shards' duration; `epochs` as many as see params.samples_to_see.
     """
 
-    AHEAD = 16  # batches that wait for the network: they bridge the reading of the next chunk
+    AHEAD = 16  # batches that wait for the network while the next chunk is read
 
     def __init__(self, folders, params, weights=None):
         """Split the shards of each folder.
@@ -50,7 +50,7 @@ class ShardFeed:
         self.validation_count = count_samples(self._validation)
         self._chunk_blocks = self.params.in_memory_of(params.blocks_mixed)
         self.epochs = epochs_for(self.training_count, params)
-        # The bands look at neighbouring frames and treat left and right alike as they are built.
+        # The bands see neighbouring frames together, and are built to treat left and right alike.
         self._vary = varied if params.model == "original" else None
         self.title = f"{sum(map(len, folders))} shards" + (f" of {len(folders)} folders" if len(folders) > 1 else "")
         self.made_with = {name: value for name, value in first.params.items() if not name.endswith("_sha256")}
@@ -64,7 +64,7 @@ class ShardFeed:
         pass
 
     def training(self, epoch):
-        """Shuffled batches of one epoch; their order follows from seed and epoch."""
+        """Give the shuffled batches of one epoch; their order follows from seed and epoch."""
         rng = np.random.default_rng([self.params.seed, epoch])
         blocks = [block for each, weight in self._training for block in _repeated(each, weight, epoch)]
         return read_ahead(batches(blocks, self.params.batch_size, self._chunk_blocks, rng, self._vary), self.AHEAD)
@@ -75,7 +75,7 @@ class ShardFeed:
 
 
 class Block(NamedTuple):
-    """Neighbouring samples of one shard, read at once."""
+    """Name neighbouring samples of one shard, to be read at once."""
 
     shard: Shard
     first: int
@@ -118,16 +118,15 @@ def split_shards(shards, params):
         for keep in (parts.trains, parts.validates))
     if not training:
         raise BadInput(f"{shards[0].path.parent} holds a single speech file ({shards[0].speech}) and no two excerpts "
-                       "of it that lie apart, so nothing can be kept for validation; add a second speech file, or run "
+                       "of it lie apart, so none can be kept for validation; add a second speech file, or run "
                        "SpatialiseTRAIN.py with a longer file or more --excerpts.")
     if parts.border is not None:
-        warn(f"Only one speech file ({shards[0].speech}): validation keeps what is said after {parts.border:.1f} s of "
-             "it.")
+        warn(f"Only one speech file ({shards[0].speech}): validation keeps its end, from {parts.border:.1f} s on.")
     return training, validation
 
 
 def count_samples(blocks):
-    """How many samples the blocks hold."""
+    """Count the samples of the blocks."""
     return sum(block.last - block.first for block in blocks)
 
 
@@ -171,7 +170,7 @@ def batches(blocks, batch_size, blocks_mixed, rng=None, vary=None):
 def varied(samples, labels, rng):
     """Shuffle the frames, on whose order the azimuth does not depend, and mirror every other sample.
 
-    For a network that would else learn the noise of the shards by heart:
+    For a network that would otherwise memorise the noise of the shards:
     docs/log/2026-11-24-epochs-and-order-of-frames.md. Shapes as `mirrored`.
     """
     return mirrored(samples[:, :, rng.permutation(samples.shape[2])], labels, rng)
@@ -199,23 +198,23 @@ def mirrored(samples, labels, rng):
 
 
 def _repeated(blocks, weight, epoch=0):
-    """Blocks `weight` times; of a fraction the share that is the epoch's turn."""
+    """Repeat blocks `weight` times; of a fraction, take the share whose turn it is in this epoch."""
     whole, part = int(weight), round((weight - int(weight)) * len(blocks))
     return blocks * whole + [blocks[(epoch * part + at) % len(blocks)] for at in range(part)]
 
 
 def epochs_for(sample_count, params):
-    """How many epochs see about params.samples_to_see samples, within params.epochs_min..epochs_max."""
+    """Count the epochs that see about params.samples_to_see samples, within params.epochs_min..epochs_max."""
     return min(params.epochs_max, max(params.epochs_min, round(params.samples_to_see / sample_count)))
 
 
 def fingerprint(description):
-    """Short digest of what a training run is fed with, to refuse resuming on something else."""
+    """Compute a short digest of what a training run is fed with, to refuse resuming on something else."""
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def read_ahead(items, depth):
-    """Yield the items of a generator, of which a thread keeps `depth` ready."""
+    """Yield the items of a generator while a thread makes the next `depth` of them."""
     end = object()
     with ThreadPoolExecutor(1) as thread:
         ready = deque(thread.submit(next, items, end) for _ in range(depth))

@@ -26,13 +26,13 @@ BY_SAMPLE = ("labels", "snr_db", "noise_field", "hrir", "room_rt60_s", "excerpt_
 
 
 def shard_name(speech, noise):
-    """File name of the shard of two files' names: readable, and told apart by a digest where that part is cut."""
+    """Name the shard of two files, by their names: readable, and unique by a digest."""
     key = _digest_of_names(speech, noise).hex()[:8]
     return f"{Path(speech).stem[:40]}__{Path(noise).stem[:40]}__{key}.npz"
 
 
 def seed_of(speech, noise):
-    """Four numbers that follow from two files' names, for seeding what is drawn for their shard."""
+    """Derive four numbers from the names of two files, to seed what is drawn for their shard."""
     return np.frombuffer(_digest_of_names(speech, noise)[:16], "<u4").tolist()
 
 
@@ -68,7 +68,7 @@ def write_shard(path, count, pieces, arrays, params):
 
 
 class Shard(NamedTuple):
-    """What is known of a shard without reading its samples; `offset` is where in the file they begin, in bytes."""
+    """Hold everything of a shard but its samples, which begin at byte `offset` of the file."""
 
     path: Path
     labels: np.ndarray
@@ -106,7 +106,7 @@ def open_shard(path):
         params = json.loads(str(small["params"]))
         lengths = {len(small[name]) for name in BY_SAMPLE}
         if len(shape) != 4 or lengths != {shape[0]} or fortran_order or dtype != np.dtype("<f2"):
-            raise ValueError("its arrays do not fit together")
+            raise ValueError("its arrays contradict each other in length or type")
         if not np.isfinite(small["labels"]).all() or np.isnan(small["snr_db"]).any():
             raise ValueError("its labels are not finite")
         if not isinstance(params, dict) or list(shape[1:]) != [
@@ -139,7 +139,7 @@ def open_shards(folder, params, script):
 
     Raises
     ------
-    BadInput : no folder, no shard, or one that does not fit
+    BadInput : no folder, no shard, or one of other parameters
 
     """
     folder = Path(folder)
@@ -158,7 +158,7 @@ def open_shards(folder, params, script):
 def read_samples(shard, first, last, out):
     """Read samples first..last-1 of a shard into `out`: float16 (last - first, bin, frame, 2), contiguous.
 
-    Raises BadInput where the numbers cannot be cues, which is how a damaged file shows.
+    Raises BadInput where the numbers cannot be cues, because the file is damaged.
     """
     with open(shard.path, "rb") as file:
         file.seek(shard.offset + first * out[0].nbytes)

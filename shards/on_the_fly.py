@@ -4,8 +4,8 @@
         training.fit(feed, feed.epochs, out, resume=False)
 
 The mixtures are those of sound/mixing.py, as in shards. They are made in chunks: a few scenes with an excerpt of speech
-each, heard from some azimuths in a few noises. A chunk follows from the seed and its number alone, so a run repeats
-exactly with any number of workers, and a resumed one goes on as if nothing had happened.
+each, from some azimuths, in a few noises. A chunk follows from the seed and its number alone, so a run repeats exactly
+with any number of workers, and a resumed one goes on as if nothing had happened.
 """
 import itertools
 import multiprocessing
@@ -29,14 +29,14 @@ from sound.noise_fields import noise_gain
 SCENES, NOISES = 4, 4   # of a chunk: the transforms of a scene serve 4 noises
 AZIMUTHS = 8            # at most, of a scene: more scenes teach more than all azimuths of each; a chunk is 128
                         # samples, 8 MB
-CHUNKS_MIXED = 96       # in every batch: with few scenes in it the network learns those, not all
+CHUNKS_MIXED = 96       # in every batch: of few scenes the network would learn the scenes
 CHUNKS_PER_EPOCH = 288  # between validations and checkpoints: 36,864 samples
-VALIDATION_CHUNKS, VALIDATION_AZIMUTHS = 128, 6   # uncertainties are measured on them: more scenes say more
+VALIDATION_CHUNKS, VALIDATION_AZIMUTHS = 128, 6   # uncertainties are measured on them, which takes many scenes
 TRAINING, VALIDATION = 0, 1
 
 
 class WavFeed:
-    """Training and validation batches mixed from audio files, for `training.fit`; close it, or use it with `with`.
+    """Give training and validation batches mixed from audio files, for `training.fit`; close it, or use `with`.
 
     A quarter of the speech files is kept for validation, by the same rule as for shards; of a single file its last
     quarter. A competing talker comes from the same part of the split, unless that has only one.
@@ -88,7 +88,7 @@ class WavFeed:
         self._pool.shutdown(cancel_futures=True)
 
     def training(self, epoch):
-        """Shuffled batches of one epoch, which follow from the seed and the epoch."""
+        """Give the shuffled batches of one epoch, which follow from the seed and the epoch."""
         return self._batches(TRAINING, epoch, self._chunks, self.params.batch_size)
 
     def validation(self, batch_size):
@@ -114,7 +114,7 @@ class WavFeed:
             yield left
 
     def _in_order(self, chunks):
-        """Results of the chunks in their order, one more than there are workers being made or waiting."""
+        """Yield the results of the chunks in order, while one more than there are workers is made or waits."""
         waiting, made = deque(chunks), deque()
         while waiting or made:
             while waiting and len(made) <= self._workers:
@@ -123,12 +123,12 @@ class WavFeed:
 
 
 def _azimuths_of_chunks(params):
-    """How many azimuths a place of a TRAINING and of a VALIDATION chunk is heard from."""
+    """Count the azimuths of a scene in a TRAINING and in a VALIDATION chunk."""
     return [min(azimuths, len(params.azimuth_deg)) for azimuths in (AZIMUTHS, VALIDATION_AZIMUTHS)]
 
 
 def _rows(group, begin, end):
-    """Rows begin..end of chunks of one size, dealt out in turn: samples and labels."""
+    """Collect rows begin..end of chunks of one size, dealt out in turn: samples and labels."""
     slices = [slice(-((chunk - begin) // len(group)), -((chunk - end) // len(group))) for chunk in range(len(group))]
     return tuple(np.concatenate([chunk[part][rows] for chunk, rows in zip(group, slices)]) for part in (0, 1))
 
@@ -142,18 +142,18 @@ def _split_speech(speech, params):
     if not parts.trains(speech[0].sha256, AudioCache(params).speech(speech[0]).starts).any():
         raise BadInput(f"{speech[0].path} is the only speech file and too short to keep some for validation; add a "
                        "second one.")
-    warn(f"Only one speech file ({speech[0].name}): validation keeps what is said after "
-         f"{parts.border / params.sample_rate_hz:.1f} s of it.")
+    warn(f"Only one speech file ({speech[0].name}): validation keeps its end, from "
+         f"{parts.border / params.sample_rate_hz:.1f} s on.")
     return parts
 
 
 @contextmanager
 def _deaf_to_ctrl_c():
-    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, heard)
+        signal.signal(signal.SIGINT, before)
 
 
 # ------------------------------------------------------------------------------------------------------- in the workers
@@ -208,7 +208,7 @@ def _make_chunk(part, epoch, number):
         for _ in range(NOISES):
             noise_file = _worker["noise"][rng.integers(len(_worker["noise"]))]
             noise = mixer.noise_at_ears(rng, speech.scene, audio.noise(noise_file),
-                                        lambda rng, heard=speech_file: _draw_clip(part, rng, heard)[1])
+                                        lambda rng, talker=speech_file: _draw_clip(part, rng, talker)[1])
             snrs_db = mixer.snrs_db(rng, noise)
             gain = noise_gain(speech.front, noise.signals, snrs_db[rng.integers(len(snrs_db))])
             mixer.cues(speech, noise, gain, out=cues)

@@ -1,16 +1,16 @@
-"""The plan of a shard, as the run of the Spatialise scripts and the report of Testing.py use it."""
+"""The plan of a shard, which the Spatialise scripts follow and the report of Testing.py listens to."""
 from pathlib import Path
 from typing import Protocol
 
 
 class ShardPlan(Protocol):
-    """A shard to make: recipe.PairPlan of a speech and a noise file, or recordings.RecordingPlan of a recording."""
+    """Plan a shard: recipe.PairPlan that of a speech and a noise file, recordings.RecordingPlan that of a recording."""
 
     path: Path
 
     @property
     def names(self):
-        """Names of the speech and the noise, as the shard stores them: two str."""
+        """Give the names of the speech and the noise, as the shard stores them: two str."""
 
     def digests(self):
         """Describe the files that the shard is made of, to tell when they were replaced: dict of str."""

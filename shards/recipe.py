@@ -43,7 +43,7 @@ def samples_of_pair(pair, mixer, audio, excerpts=None):
 
 
 class Mixture(NamedTuple):
-    """Speech from every azimuth in one noise at one SNR, and its `cues` float16 (azimuth, bin, frame, 2)."""
+    """Hold speech from every azimuth in one noise at one SNR, and its `cues` float16 (azimuth, bin, frame, 2)."""
 
     speech: Speech
     noise: Noise
@@ -53,7 +53,7 @@ class Mixture(NamedTuple):
 
 
 class PairPlan(NamedTuple):
-    """The shards.plan.ShardPlan of a speech and a noise file; `talkers` are the speech files that may compete."""
+    """Plan the shard of a speech and a noise file (plan.ShardPlan); `talkers` are the speech files that may compete."""
 
     speech: Audio
     noise: Audio
@@ -62,7 +62,7 @@ class PairPlan(NamedTuple):
 
     @property
     def names(self):
-        """Names of the speech and the noise, as the shard stores them."""
+        """Give the names of the speech and the noise, as the shard stores them."""
         return self.speech.name, self.noise.name
 
     def digests(self):

@@ -29,7 +29,7 @@ MOST_PROBLEMS = 30  # are listed in full
 
 
 class Stretch(NamedTuple):
-    """A source at one azimuth from one time to another of a recording."""
+    """Label a part of a recording in which the source stays at one azimuth."""
 
     start_s: float
     end_s: float
@@ -37,7 +37,7 @@ class Stretch(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """A file with its stretches in order of time; `name` as in the labels, `sha256` of its bytes."""
+    """Hold a file and its stretches in order of time; `name` as in the labels, `sha256` of its bytes."""
 
     path: Path
     name: str
@@ -72,8 +72,8 @@ def read_labels(folder, params):
     except (UnicodeDecodeError, csv.Error) as problem:
         raise BadInput(f"{path} is not a text file of comma-separated values in UTF-8; export it again.") from problem
     if not rows or [cell.strip() for cell in rows[0]] != HEADER:
-        found = ",".join(rows[0]) if rows else "nothing"
-        raise BadInput(f"{path} begins with {found!r}; its first line must be {','.join(HEADER)}.")
+        first_line = ",".join(rows[0]) if rows else "nothing"
+        raise BadInput(f"{path} begins with {first_line!r}; its first line must be {','.join(HEADER)}.")
     stretches, problems, durations = defaultdict(list), [], {}
     for number, row in enumerate(rows[1:], 2):
         if not any(cell.strip() for cell in row):
@@ -91,7 +91,7 @@ def read_labels(folder, params):
     if problems:
         lines = [f"  row {number}: {why}" for number, why in sorted(problems)[:MOST_PROBLEMS]]
         more = [f"  and {len(problems) - MOST_PROBLEMS} more"] if len(problems) > MOST_PROBLEMS else []
-        raise BadInput("\n".join([f"{path} has {len(problems)} row(s) that do not fit; correct them and run again:",
+        raise BadInput("\n".join([f"{path} has {len(problems)} row(s) that cannot be used; correct them and run again:",
                                   *lines, *more]))
     if not stretches:
         raise BadInput(f"{path} holds no stretch; write a row for each.")
@@ -100,7 +100,7 @@ def read_labels(folder, params):
 
 
 def _checked(row, folder, durations, params):
-    """File name and Stretch of one row; BadInput says what is wrong with it."""
+    """Check one row: its file name and Stretch; BadInput names what is wrong with it."""
     if len(row) != len(HEADER):
         hint = " (a decimal comma? write 2.5, not 2,5)" if len(row) > len(HEADER) else ""
         raise BadInput(f"{len(row)} values in place of {len(HEADER)}{hint}")
@@ -125,7 +125,7 @@ def _checked(row, folder, durations, params):
 
 
 def _duration_s(path):
-    """Duration of a two-channel file; or, not raised, BadInput."""
+    """Measure the duration of a two-channel file; return BadInput, not raised, where there is none."""
     if not path.is_file():
         return BadInput(f"{path.name} does not exist in {path.parent}")
     try:
@@ -140,7 +140,7 @@ def _duration_s(path):
 # -------------------------------------------------------------------------------------------------------------- samples
 
 def starts_of(recording, params):
-    """Where samples begin, in samples at params.sample_rate_hz, and their azimuths: two (n,); they overlap by half."""
+    """List where samples begin, at params.sample_rate_hz, and their azimuths: two (n,); they overlap by half."""
     hop = params.frames // 2 * params.stft_hop_samples
     starts, azimuths = [], []
     for stretch in recording.stretches:
@@ -153,7 +153,7 @@ def starts_of(recording, params):
 
 
 class RecordingPlan(NamedTuple):
-    """The shards.plan.ShardPlan of a recording and a noise to add to it (or None)."""
+    """Plan the shard of a recording and a noise to add to it, or None (plan.ShardPlan)."""
 
     recording: Recording
     noise: Audio
@@ -161,7 +161,7 @@ class RecordingPlan(NamedTuple):
 
     @property
     def names(self):
-        """Names of the speech and the noise, as the shard stores them."""
+        """Give the names of the speech and the noise, as the shard stores them."""
         return self.recording.name, self.noise.name if self.noise else NO_NOISE
 
     def digests(self):
@@ -176,8 +176,7 @@ class RecordingPlan(NamedTuple):
     def _ears_of_all(self, mixer, audio):
         """Make the ear signals (2, n) of one sample after another, with azimuth, SNR, noise field and start in s.
 
-        The noise is drawn anew for every stretch of a sample's length, from the seed and the names, and its level set
-        by the sample's own.
+        The noise is drawn anew for every sample, from the seed and the names. The SNR refers to the sample's own level.
         """
         params = mixer.params
         rng = np.random.default_rng([params.seed, *seed_of(*self.names)])

@@ -1,9 +1,9 @@
-"""Samples of shards as sound again: mixes them from the files they were made of, as they were. For reports.
+"""Samples of shards as sound again, mixed as they were from the files they were made of. For reports.
 
-    audible = remix.Remixer(speech="SpeechTEST", noise="NoiseTEST")
-    ears = audible.ears(shard, row)      # (2, n), or BadInput that says what is missing
+    remixer = remix.Remixer(speech="SpeechTEST", noise="NoiseTEST")
+    ears = remixer.ears(shard, row)      # (2, n), or BadInput that names what is missing
 
-A shard stores everything a mixture was drawn from but the audio; where that is absent or has changed there is no sound.
+A shard stores everything but the audio; where that is missing or has changed, the sample cannot be played.
 """
 from dataclasses import fields, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from sound import mixing
 
 
 class Remixer:
-    """Keeps what it loaded, since many samples share it. Folders are those that the Spatialise script was given."""
+    """Mix samples again, and keep what was loaded; the folders are those that the Spatialise script was given."""
 
     def __init__(self, speech, noise, labelled=None, hrir_sets=()):
         self._folders = {"speech": speech, "noise": noise, "recordings": labelled}
@@ -26,7 +26,7 @@ class Remixer:
         self._every = None  # usable speech files, looked up when a sample has another talker
 
     def ears(self, shard, row):
-        """Ear signals (2, n) of a sample; BadInput says why there are none."""
+        """Make the ear signals (2, n) of a sample; BadInput names what is missing."""
         params = replace(Params(), **{field.name: _plain(shard.params[field.name]) for field in fields(Params)
                                       if field.name in shard.params and field.name != "hrir_set"})
         mixer, audio = self._mixer(params, shard.params)
@@ -45,13 +45,13 @@ class Remixer:
         return plan.ears(row, mixer, audio)
 
     def _file(self, role, name):
-        """Audio of a name within the folder of a role."""
+        """Describe the audio file of a name within the folder of a role."""
         if (role, name) not in self._files:
             folder = self._folders[role]
             path = Path(folder or "") / name
             if not folder or not path.is_file():
                 where = f"is not in --{role} {folder}" if folder else f"needs --{role}"
-                raise BadInput(f"{name} {where}, so it cannot be heard.")
+                raise BadInput(f"{name} {where}, so it cannot be played.")
             self._files[role, name] = Audio(path, name, sha256_of(path), 1)
         return self._files[role, name]
 
@@ -69,7 +69,7 @@ class Remixer:
                 measured = next((m for source in self._hrir_sets for m in [hrir.read(source, params.left_right)]
                                  if m.sha256 == digest), None)
                 if measured is None:
-                    raise BadInput(f"the head {name} is not among --hrir, so it cannot be heard.")
+                    raise BadInput(f"the head {name} is not among --hrir, so it cannot be played.")
                 heads.append(hrir.at_azimuths(measured, params.sample_rate_hz, mixing.directions_deg(params),
                                               params.hrir_padding_samples))
             self._mixers[key] = mixing.Mixer(params, heads), AudioCache(params)
@@ -83,4 +83,4 @@ def _plain(value):
 def _require_same(plan, shard):
     for key, value in plan.digests().items():
         if shard.params.get(key) != value:
-            raise BadInput(f"{shard.speech} or {shard.noise} has changed since, so it cannot be heard.")
+            raise BadInput(f"{shard.speech} or {shard.noise} has changed since, so it cannot be played.")

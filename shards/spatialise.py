@@ -22,8 +22,11 @@ from shards.recipe import PairPlan, samples_of_pair
 from sound import mixing
 
 
-def main(doc, split, argv=None):
-    """Make every shard of a split ("TRAIN" or "TEST") that is missing, and say what was done."""
+def main(doc, split, argv=None, audio_cache=AudioCache):
+    """Make every shard of a split ("TRAIN" or "TEST") that is missing, and print what was done.
+
+    `audio_cache` is the class that reads the files and lists where their excerpts may begin.
+    """
     params, args = flags.parse_args(doc, split, argv)
     out = Path(args.out)
     if args.recordings:
@@ -49,7 +52,7 @@ def main(doc, split, argv=None):
     missing = _missing(plans, made_with, out, args.overwrite)
     size = int(np.prod(params.sample_shape)) * np.float16().nbytes
     _require_disk_space(out, sum(plan.count(params) for plan in missing) * size)
-    mixer, audio = mixing.Mixer(params, heads), AudioCache(params)
+    mixer, audio = mixing.Mixer(params, heads), audio_cache(params)
     _make_shards(missing, mixer, audio, made_with, args.jobs, f"Spatialise{split}")
     if args.listen:
         _write_listening_examples(plans[0], mixer, audio, console.folder_for_output(args.listen))
@@ -61,7 +64,7 @@ def main(doc, split, argv=None):
 
 
 def find_labelled(args, params):
-    """Check labelled recordings and the noise to add to them: recordings, noise as Audio, how many are bad."""
+    """Check labelled recordings and the noise to add to them: recordings, noise as Audio, the count of bad files."""
     labelled = recordings.read_labels(args.recordings, params)
     if args.noise is None:
         return labelled, [], 0
@@ -71,7 +74,7 @@ def find_labelled(args, params):
 
 
 def find_speech_and_noise(args, params):
-    """Check both folders and say what is skipped or mixed down: speech and noise as Audio, how many are bad."""
+    """Check both folders and print what is skipped or mixed down: speech, noise as Audio, the count of bad files."""
     speech, bad_speech = find_audio(args.speech, "--speech", params.excerpt_length, params)
     noise, bad_noise = find_audio(args.noise, "--noise", 1, params)
     _tell_about_audio(speech + noise, bad_speech + bad_noise)
@@ -88,11 +91,11 @@ def _tell_about_audio(files, problems):
 
 
 def load_heads(params):
-    """Load the sets of Params and say what was found.
+    """Load the sets of Params and print their descriptions.
 
-    Returns them as list of hrir.Hrirs at mixing.directions_deg, and Params whose circle of noise directions is what all
-    of them can give. BadInput for a set that cannot be used, or lacks an azimuth asked for, or the front, which the SNR
-    refers to.
+    Returns a list of hrir.Hrirs at mixing.directions_deg, and Params with those directions of noise that all sets have.
+    Raises BadInput for a set that cannot be used, or that lacks an azimuth asked for or the front, which the SNR refers
+    to.
     """
     sets = [hrir.read(source, params.left_right) for source in params.hrir_set]
     if len({measured.name for measured in sets}) < len(sets):
@@ -110,13 +113,13 @@ def load_heads(params):
 
 
 def scenes_with(heads, params):
-    """Every number that a sample is made with, and which sets: names and digests in place of their paths."""
+    """Collect every number that a sample is made with, and the sets: names and digests in place of their paths."""
     return params.scenes | {"hrir_set": [head.name for head in heads], "hrir_sha256": [head.sha256 for head in heads],
                             "hrir_found": [head.description for head in heads]}
 
 
 def require_competing_talkers(speech, params):
-    """Raise BadInput when Params wants a second talker and the speech files hold but one."""
+    """Raise BadInput when Params asks for a second talker and the speech files hold one alone."""
     if _has_competing_talkers(params) and len({audio.sha256 for audio in speech}) < 2:
         raise BadInput("--noise-field talker or mixed needs speech of two talkers and --speech holds one file; add "
                        "another or choose other noise fields.")
@@ -175,7 +178,7 @@ def _make_shards(plans, mixer, audio, made_with, jobs, title):
     """Make shards, `jobs` at a time.
 
     In threads, because NumPy and SciPy let go of the interpreter while they compute: no start-up and one copy of the
-    audio. Not joblib's, which leave running work behind on Ctrl-C: here every thread drops its shard first.
+    audio. On Ctrl-C every thread drops its shard first.
     """
     stop = threading.Event()
     with ThreadPoolExecutor(jobs) as pool:

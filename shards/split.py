@@ -5,7 +5,7 @@ import numpy as np
 
 
 class Split(NamedTuple):
-    """Which excerpts train and which validate.
+    """Tell which excerpts train and which validate.
 
     `validation_files` are the digests of the speech files kept for validation. A single speech file has none; there
     validation gets the excerpts that begin at `border` or later, and training those that end before it. `border` and
@@ -39,8 +39,8 @@ class Split(NamedTuple):
 def split(digests, starts_of_one, duration, params):
     """Keep a share of the speech files for validation, or the last part of a single one.
 
-    Which files are kept does not depend on the seed: a run that goes on from another's model must not validate on what
-    that one trained on.
+    Which files are kept does not depend on the seed. So a run that starts from another run's model never validates on
+    what that model was trained on.
 
     Parameters
     ----------

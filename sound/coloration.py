@@ -7,9 +7,9 @@ FILTER_TAPS = 256    # of a random filter: 16 ms, which holds those curves to 0.
 
 
 def random_curve(rng, std_db, shape=()):
-    """Smooth random curves in dB, without a mean, as smooth as what tells heads, microphones and voices apart.
+    """Draw smooth random curves in dB, as smooth as the spectral differences of heads, microphones and voices.
 
-    Sums of cosines over the ERB rate (Glasberg and Moore 1990).
+    Sums of cosines over the ERB rate (Glasberg and Moore 1990), without a mean.
 
     Parameters
     ----------
@@ -21,6 +21,12 @@ def random_curve(rng, std_db, shape=()):
     -------
     np.ndarray [shape=(*shape, 2 FILTER_TAPS + 1)], dB from 0 Hz to half the sample rate
 
+    Examples
+    --------
+    >>> curves = random_curve(np.random.default_rng(0), std_db=3.0, shape=(1000,))
+    >>> curves.shape, round(float(curves.std()))
+    ((1000, 513), 3)
+
     """
     rate = np.log1p(0.00437 * np.linspace(0, 8000, 2 * FILTER_TAPS + 1))
     waves = np.cos(np.pi * np.arange(1, CURVE_WAVES + 1)[:, np.newaxis] * rate / rate[-1])
@@ -28,9 +34,14 @@ def random_curve(rng, std_db, shape=()):
 
 
 def minimum_phase(curve_db):
-    """Filters with a `random_curve`'s response: (..., 2 FILTER_TAPS + 1) dB -> (..., FILTER_TAPS) float32.
+    """Make filters with the response of curves: (..., 2 FILTER_TAPS + 1) dB -> (..., FILTER_TAPS) float32.
 
     The cepstrum folded onto positive times: Oppenheim and Schafer, Discrete-Time Signal Processing, 1989, ch. 12.
+
+    >>> curve = random_curve(np.random.default_rng(0), std_db=3.0)
+    >>> response_db = 20 * np.log10(np.abs(rfft(minimum_phase(curve), 4 * FILTER_TAPS)))
+    >>> bool(np.abs(response_db - curve).max() < 0.1)
+    True
     """
     size = 4 * FILTER_TAPS
     cepstrum = irfft(curve_db * (np.log(10) / 20), size)

@@ -12,7 +12,11 @@ from scipy.fft import irfft, next_fast_len, rfft
 
 
 def fft_size(least):
-    """A length of at least `least` samples that the FFT is fast for."""
+    """Choose a length of at least `least` samples for which the FFT is fast.
+
+    >>> fft_size(16_639)
+    16875
+    """
     return next_fast_len(int(least), real=True)
 
 
@@ -20,6 +24,10 @@ def response_spectrum(response, size):
     """Transform responses for excerpts of `size` samples: (..., tap) -> (..., bin).
 
     Raises ValueError when the responses are longer than the excerpts.
+
+    >>> import numpy as np
+    >>> response_spectrum(np.ones((37, 2, 258)), size=1000).shape
+    (37, 2, 501)
     """
     if response.shape[-1] > size:
         raise ValueError(f"{response.shape[-1]} taps do not fit into excerpts of {size} samples")
@@ -27,7 +35,7 @@ def response_spectrum(response, size):
 
 
 def at_ears(excerpt, hrtf, length):
-    """A source heard from several directions.
+    """Convolve one excerpt with the responses of several directions.
 
     Parameters
     ----------
@@ -38,6 +46,15 @@ def at_ears(excerpt, hrtf, length):
     Returns
     -------
     np.ndarray [shape=(..., length)]
+
+    Examples
+    --------
+    A response of one tap, two samples late, delays the excerpt:
+
+    >>> import numpy as np
+    >>> excerpt = np.array([1.0, 2, 3, 4, 5, 6, 7, 8])
+    >>> at_ears(excerpt, response_spectrum(np.array([[0, 0, 1.0]]), size=8), length=6).round(6).tolist()
+    [[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]
 
     """
     return irfft(rfft(excerpt) * hrtf, len(excerpt))[..., len(excerpt) - length:]

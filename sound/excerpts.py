@@ -8,25 +8,36 @@ START_GRID = 80      # excerpts begin at multiples of this many samples, 5 ms, s
 
 
 class Clip(NamedTuple):
-    """A file's signal (n,) and where excerpts of it may begin, in samples."""
+    """Hold the signal of a file (n,) and where its excerpts may begin, in samples."""
 
     samples: np.ndarray
     starts: np.ndarray
 
 
 def speech_clip(signal, params):
-    """A Clip whose excerpts lie within the signal and are not silence."""
+    """Make the Clip of a speech file: its excerpts lie within the signal and are not silence.
+
+    >>> from params import Params
+    >>> signal = np.ones(Params().excerpt_length + 160, np.float32)
+    >>> speech_clip(signal, Params()).starts.tolist()
+    [0, 80, 160]
+    """
     return Clip(signal, eligible_starts(signal, params.excerpt_length, params.speech_range_db))
 
 
 def noise_clip(signal, params):
-    """A Clip whose excerpts go round at its end, so that the signal may be short."""
+    """Make the Clip of a noise file: its excerpts go round at the end, so that the signal may be short.
+
+    >>> from params import Params
+    >>> noise_clip(np.ones(200, np.float32), Params()).starts.tolist()
+    [0, 80, 160]
+    """
     length = params.excerpt_length
     return Clip(signal, eligible_starts(looped(signal, length), length, params.noise_range_db))
 
 
 def eligible_starts(signal, length, range_db):
-    """Where an excerpt may begin: starts whose `length` samples are at most `range_db` below the loudest such.
+    """List where an excerpt may begin: where its power is at most `range_db` below that of the loudest excerpt.
 
     Parameters
     ----------
@@ -38,15 +49,26 @@ def eligible_starts(signal, length, range_db):
     -------
     np.ndarray of int, ascending, multiples of START_GRID, never empty
 
+    Examples
+    --------
+    Silence, sound and silence; an excerpt may begin where at least a hundredth of the power remains:
+
+    >>> signal = np.repeat([0.0, 1.0, 0.0], 160)
+    >>> eligible_starts(signal, length=160, range_db=20).tolist()
+    [80, 160, 240]
+
     """
     power = running_power(signal, length)
     return START_GRID * np.flatnonzero(power >= power.max() * 10 ** (-range_db / 10))
 
 
 def running_power(signal, length):
-    """Mean square of runs of `length` samples that begin at multiples of START_GRID, to a grid step: float64.
+    """Compute the mean square of runs of `length` samples that begin at multiples of START_GRID.
 
-    Shape (n,) -> (1 + (n - length) // START_GRID,).
+    Shape (n,) -> (1 + (n - length) // START_GRID,), float64; runs are rounded down to whole grid steps.
+
+    >>> running_power(np.repeat([0.0, 2.0], 80), length=80).tolist()
+    [0.0, 4.0]
     """
     count = 1 + (len(signal) - length) // START_GRID
     if length < START_GRID:
@@ -58,19 +80,33 @@ def running_power(signal, length):
 
 
 def draw_start(rng, starts, part=0, parts=1):
-    """Draw one of the ascending `starts` from the `part`-th of `parts` stretches, so that several cover the file."""
+    """Draw one of the ascending `starts` from the `part`-th of `parts` equal stretches, so that several cover the file.
+
+    >>> rng = np.random.default_rng(0)
+    >>> [draw_start(rng, np.arange(100), part, parts=4) // 25 for part in range(4)]
+    [0, 1, 2, 3]
+    """
     return int(starts[int((part + rng.random()) / parts * len(starts))])
 
 
 def looped(noise, length):
-    """The noise followed by its own beginning, so that an excerpt of `length` can start anywhere in it."""
+    """Append to a noise its own beginning, so that an excerpt of `length` can start anywhere in it.
+
+    >>> looped(np.array([1, 2, 3]), length=3).tolist()
+    [1, 2, 3, 1, 2]
+    """
     return np.resize(noise, len(noise) + length - 1)
 
 
 def cut(signal, start, reach, length, around=False):
-    """Samples start-reach .. start+length of a signal: (reach + length,).
+    """Cut samples start-reach .. start+length of a signal: (reach + length,).
 
-    Outside there is silence, or with `around` the signal goes round, as noise that is short does.
+    Outside there is silence, or with `around` the signal goes round, as short noise does.
+
+    >>> cut(np.array([1, 2, 3, 4]), start=1, reach=3, length=2).tolist()
+    [0, 0, 1, 2, 3]
+    >>> cut(np.array([1, 2, 3, 4]), start=1, reach=3, length=2, around=True).tolist()
+    [3, 4, 1, 2, 3]
     """
     first, last = start - reach, start + length
     if first >= 0 and last <= len(signal):
@@ -81,7 +117,7 @@ def cut(signal, start, reach, length, around=False):
 
 
 def at_speed(signal, start, speed, reach, length):
-    """Play a signal `speed` times as fast: the excerpt from `start` on, and what comes before, pitch and all.
+    """Play an excerpt, and what comes before it, `speed` times as fast, pitch and formants with it.
 
     Parameters
     ----------
@@ -93,7 +129,16 @@ def at_speed(signal, start, speed, reach, length):
     Returns
     -------
     np.ndarray [shape=(reach + length or a few samples more,)], float32
-    int, where the start is in it
+    int, the index of the start in it
+
+    Examples
+    --------
+    A tone of 1000 Hz becomes one of 1250 Hz:
+
+    >>> tone = np.sin(2 * np.pi * 1000 * np.arange(32_000) / 16_000).astype(np.float32)
+    >>> faster, begins = at_speed(tone, start=4000, speed=1.25, reach=1000, length=16_000)
+    >>> begins, int(np.abs(np.fft.rfft(faster[begins:begins + 16_000])).argmax())
+    (1000, 1250)
 
     """
     before = int(np.ceil(speed * reach))

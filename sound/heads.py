@@ -9,10 +9,10 @@ SIDES_BEGIN_DEG = (15, 90)              # from where on, drawn, the sides have t
 
 
 def recoloured(rng, response, azimuth_deg, std_db):
-    """Responses of another head: smooth random spectral differences that change slowly with the direction.
+    """Filter responses into those of another head, by smooth random curves that change slowly with the direction.
 
-    Half of their variance is common to both ears, as the mean of two heads' pinnae differs, and half each ear's own.
-    Drawn for the directions of COLORATION_DEG and interpolated in between.
+    Half of the variance is common to both ears, the other half each ear's own. The curves are drawn for the directions
+    of COLORATION_DEG and interpolated in between.
 
     Parameters
     ----------
@@ -24,6 +24,16 @@ def recoloured(rng, response, azimuth_deg, std_db):
     Returns
     -------
     np.ndarray [shape=(azimuth, 2, tap + FILTER_TAPS - 1)], float32
+
+    Examples
+    --------
+    Another head has the arrival times of the measured one:
+
+    >>> click = np.zeros((37, 2, 100))
+    >>> click[..., 20] = 1
+    >>> other = recoloured(np.random.default_rng(0), click, np.arange(-90, 91, 5), std_db=2.0)
+    >>> other.shape, set(np.abs(other).argmax(axis=-1).ravel().tolist())
+    ((37, 2, 355), {20})
 
     """
     count = len(COLORATION_DEG)
@@ -40,8 +50,8 @@ def recoloured(rng, response, azimuth_deg, std_db):
 def side_level(rng, azimuth_deg, range_db):
     """Draw the levels of a set whose sides are louder or weaker than its front, as Surrey's room A is by -5 dB.
 
-    All that is heard from a direction has its level, the room with it. So has diffuse noise, which then comes more from
-    the front, while at the sides the source is weaker in it.
+    The level of a direction is that of all its sound: of the source, of its reverberation, and of its share of diffuse
+    noise. With weaker sides, noise comes more from the front, and a source at the side has a lower SNR.
 
     Parameters
     ----------
@@ -52,6 +62,12 @@ def side_level(rng, azimuth_deg, range_db):
     Returns
     -------
     np.ndarray [shape=(azimuth,)], float32, factors
+
+    Examples
+    --------
+    >>> factors = side_level(np.random.default_rng(0), np.array([-90, 0, 90]), range_db=(-6, -6))
+    >>> (20 * np.log10(factors)).round(3).tolist()
+    [-6.0, 0.0, -6.0]
 
     """
     level_db = rng.uniform(*range_db) * np.minimum(1, np.abs(azimuth_deg) / rng.uniform(*SIDES_BEGIN_DEG))

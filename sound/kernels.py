@@ -14,13 +14,19 @@ DB_PER_LOG_POWER = np.float32(10 / np.log(10))  # 10 log10(x) = this times ln(x)
 
 
 def stft_parts(signals, params):
-    """STFT of signals (..., n) as real and imaginary part, each (..., bin, frame) float32 and contiguous."""
+    """Compute the STFT of signals (..., n) as real and imaginary part, each (..., bin, frame) and contiguous.
+
+    >>> from params import Params
+    >>> real, imag = stft_parts(np.ones((37, 2, 16320), np.float32), Params())
+    >>> real.shape, imag.dtype
+    ((37, 2, 321, 50), dtype('float32'))
+    """
     spectra = features.stft(signals, params)
     return np.ascontiguousarray(spectra.real), np.ascontiguousarray(spectra.imag)
 
 
 def mixed_cues(speech, noise, gain, params, out):
-    """Cues of one speech at every azimuth in one noise.
+    """Write the cues of one speech at every azimuth in one noise.
 
     The STFT is linear: speech and noise are transformed once, and every level of the noise is a scaled sum.
 
@@ -32,6 +38,17 @@ def mixed_cues(speech, noise, gain, params, out):
     params : Params
     out : np.ndarray [shape=(azimuth, bin, frame, 2)], float16 or float32, to be written
 
+    Examples
+    --------
+    Speech at the right ear alone, in noise of a tenth of its amplitude at the left one: an ILD of 20 dB.
+
+    >>> from params import Params
+    >>> signal, cues = np.ones(16320, np.float32), np.empty((1, 321, 50, 2), np.float32)
+    >>> speech, noise = np.stack([0 * signal, signal])[np.newaxis], np.stack([signal, 0 * signal])
+    >>> mixed_cues(stft_parts(speech, Params()), stft_parts(noise, Params()), 0.1, Params(), cues)
+    >>> cues[0, 0, 0].round(3).tolist()
+    [0.0, 20.0]
+
     """
     noise_real, noise_imag = (np.float32(gain) * part for part in noise)
     for real, imag, cues in zip(*speech, out):  # one azimuth stays in the processor's cache
@@ -39,7 +56,13 @@ def mixed_cues(speech, noise, gain, params, out):
 
 
 def from_ears(ears, params):
-    """IPD and ILD of two ear signals, as `features.from_ears`: (..., 2, n) -> (..., bin, frame, 2) float32."""
+    """Compute IPD and ILD of two ear signals, as `features.from_ears`: (..., 2, n) -> (..., bin, frame, 2) float32.
+
+    >>> from params import Params
+    >>> ears = np.random.default_rng(0).standard_normal((2, 16320)).astype(np.float32)
+    >>> bool(np.allclose(from_ears(ears, Params()), features.from_ears(ears, Params()), atol=1e-3))
+    True
+    """
     real, imag = stft_parts(np.moveaxis(ears, -2, 0), params)            # (ear, ..., bin, frame)
     cues = np.empty((*real.shape[1:], 2), np.float32)
     cues_of_parts(real, imag, params.power_floor, cues)
@@ -47,10 +70,15 @@ def from_ears(ears, params):
 
 
 def cues_of_parts(real, imag, power_floor, out):
-    """Write into `out` (..., 2), of any float type, the cues of spectra whose parts are given apart.
+    """Write the cues of spectra, given as real and imaginary part, into `out` (..., 2) float16 or float32.
 
-    `real` and `imag` have shape (2, ...), left ear first. Apart and contiguous they are several times faster than
-    complex numbers: this is where the making of samples spends most of its time.
+    `real` and `imag` are float32 (2, ...), left ear first. Apart and contiguous they are several times faster than
+    complex numbers.
+
+    >>> out = np.empty((1, 2), np.float32)
+    >>> cues_of_parts(np.float32([[1], [0]]), np.float32([[0], [2]]), 1e-20, out)      # left 1, right 2j
+    >>> out.round(2)
+    array([[1.57, 6.02]], dtype=float32)
     """
     cross_real = real[RIGHT] * real[LEFT]  # right * conj(left): its angle is that of right / left
     cross_real += imag[RIGHT] * imag[LEFT]
@@ -66,10 +94,10 @@ def cues_of_parts(real, imag, power_floor, out):
 
 
 def angle(real, imag):
-    """Angle of complex numbers given in parts, -pi..pi, as np.arctan2(imag, real) to 1.2e-5 radians, 5 times as fast.
+    """Compute np.arctan2(imag, real) to 1.2e-5 radians, 5 times as fast: float32, -pi..pi, zero for 0 + 0j.
 
     The arc tangent of the smaller over the larger part as a polynomial (Abramowitz and Stegun 1964, 4.4.49), unfolded
-    to its octant by arithmetic, because masks would be slower than all the rest. Zero for 0 + 0j.
+    to its octant by arithmetic, because masks would be slower than all the rest.
 
     Parameters
     ----------
@@ -78,6 +106,11 @@ def angle(real, imag):
     Returns
     -------
     np.ndarray, float32, of that shape
+
+    Examples
+    --------
+    >>> (angle(np.float32([1, -1, -1]), np.float32([1, 1, -1])) / np.pi).round(3).tolist()
+    [0.25, 0.75, -0.75]
 
     """
     across, along = np.abs(imag), np.abs(real)
@@ -104,6 +137,11 @@ def store(values, out):
     """Write float32 `values` into `out`; where that is float16, 3 times as fast as NumPy's own conversion.
 
     Rounded to the nearest; up to the smallest normal float16, 6e-5, it becomes zero. For finite values up to 65,504.
+
+    >>> out = np.empty(3, np.float16)
+    >>> store(np.float32([np.pi, -0.1, 1e-9]), out)
+    >>> out
+    array([ 3.14, -0.1 ,  0.  ], dtype=float16)
     """
     if out.dtype != np.float16:
         out[...] = values

@@ -1,13 +1,13 @@
 """Mixtures: draws listening conditions as Params asks for them, and puts speech and noise at the ears. Arrays only.
 
     mixer = mixing.Mixer(params, heads)
-    speech = mixer.speech_at_ears(rng, clip)                      # a scene, and an excerpt heard from every azimuth
+    speech = mixer.speech_at_ears(rng, clip)                      # a scene, and an excerpt in it from every azimuth
     noise = mixer.noise_at_ears(rng, speech.scene, noise_clip)    # a noise field in the same scene
     gain = noise_fields.noise_gain(speech.front, noise.signals, snr_db=0)
     mixer.cues(speech, noise, gain, out=samples)                  # (azimuth, bin, frame, 2)
 
 The Spatialise scripts (shards/recipe.py) and training on the fly make their samples here. A mixture depends on its
-random generator and its clips alone; whatever is switched off draws nothing.
+random generator and its clips alone; what is switched off draws nothing.
 """
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ MAIN_IN_MIXED = "diffuse"  # noise field "mixed" is this one and another
 
 
 class Scene(NamedTuple):
-    """A listening condition: a head in its surroundings, heard through its microphones.
+    """Hold a listening condition: a head in its surroundings, with its microphones.
 
     `hrtf` complex (direction, ear, bin) is the spectrum of its responses, for excerpts of `reach` samples before the
     sample and the sample itself. A simulated room's late part is `tail` (ear, bin), for excerpts with `tail_reach`; it
@@ -41,7 +41,7 @@ class Scene(NamedTuple):
 
 
 class Speech(NamedTuple):
-    """Speech at the ears from every azimuth, sensor noise included.
+    """Hold speech at the ears from every azimuth, sensor noise included.
 
     `signals` (azimuth, ear, n) and their `stft_parts`; `front` (ear, n) is the clean speech from azimuth 0, which the
     SNR refers to; `start` is where the excerpt begins in its clip, in samples.
@@ -55,7 +55,7 @@ class Speech(NamedTuple):
 
 
 class Noise(NamedTuple):
-    """A noise field at the ears: `signals` (ear, n) and their `stft_parts`, and whether it holds a point source."""
+    """Hold a noise field at the ears: `signals` (ear, n), their `stft_parts`, and whether it has a point source."""
 
     field: str
     has_point_source: bool
@@ -64,14 +64,31 @@ class Noise(NamedTuple):
 
 
 def directions_deg(params):
-    """Collect the directions that the heads must give: of the source, of noise, and the front; ascending degrees."""
+    """Collect the directions that the heads must give: of the source, of noise, and the front; ascending degrees.
+
+    >>> from params import Params
+    >>> directions_deg(Params(azimuth_deg=(45, -20), circle_deg=(-90, 90))).tolist()
+    [-90.0, -20.0, 0.0, 45.0, 90.0]
+    """
     return np.unique(np.array([*params.azimuth_deg, *params.circle_deg, 0], np.float64))
 
 
 class Mixer:
-    """Draws scenes and puts sounds at the ears; safe to use from several threads.
+    """Draw scenes and put sounds at the ears; safe to use from several threads.
 
     `heads` are hrir.Hrirs, loaded at `directions_deg(params)`.
+
+    >>> from params import Params
+    >>> params = Params(azimuth_deg=(-60, 60))
+    >>> mixer = Mixer(params, [hrir.load("mit_kemar", params.sample_rate_hz, directions_deg(params))])
+    >>> rng = np.random.default_rng(0)
+    >>> signal = rng.standard_normal(32_000).astype(np.float32)
+    >>> speech = mixer.speech_at_ears(rng, excerpts.speech_clip(signal, params))
+    >>> noise = mixer.noise_at_ears(rng, speech.scene, excerpts.noise_clip(signal, params))
+    >>> mixer.ears(speech, noise, gain=0.1).shape      # azimuth, ear, n
+    (2, 2, 16320)
+    >>> np.square(speech.signals).mean(axis=-1).argmax(axis=-1).tolist()      # the louder ear: left, right
+    [0, 1]
     """
 
     def __init__(self, params, heads):
@@ -143,7 +160,7 @@ class Mixer:
         else:
             size = convolution.fft_size(reach + len(eq) - 1 + length)
             excerpt = convolution.at_ears(excerpts.cut(signal, start, size - length, length, around),
-                                    convolution.response_spectrum(eq, size), reach + length)
+                                          convolution.response_spectrum(eq, size), reach + length)
         at_ears = convolution.at_ears(excerpt[-(scene.reach + length):], _directions(scene, rows), length)
         if scene.tail is not None:
             late = convolution.at_ears(excerpt[-(scene.tail_reach + length):], scene.tail, length)
@@ -153,7 +170,7 @@ class Mixer:
     # ------------------------------------------------------------------------------------------------ speech
 
     def speech_at_ears(self, rng, clip, part=0, parts=1, azimuths=None):
-        """Draw an excerpt and a scene, and hear the excerpt in it from every azimuth.
+        """Draw an excerpt and a scene, and put the excerpt at the ears from every azimuth.
 
         Parameters
         ----------
@@ -175,8 +192,8 @@ class Mixer:
             signal, begins = self._at_other_speed(rng, clip, start, scene)
         targets = self._targets if azimuths is None else self._targets[azimuths]
         rows = targets if self._front in targets else np.append(targets, self._front)
-        heard = self.at_ears(scene, signal, begins, rows, scene.source_eq)
-        signals, front = heard[:len(targets)], heard[np.flatnonzero(rows == self._front)[0]]
+        at_ears = self.at_ears(scene, signal, begins, rows, scene.source_eq)
+        signals, front = at_ears[:len(targets)], at_ears[np.flatnonzero(rows == self._front)[0]]
         if p.sensor_snr_db:
             level_db = rng.uniform(*p.source_level_db) if p.source_level_db else 0.0
             sensors = rng.standard_normal(front.shape, np.float32)
@@ -197,7 +214,7 @@ class Mixer:
     # ------------------------------------------------------------------------------------------------ noise
 
     def noise_at_ears(self, rng, scene, clip, talker=None):
-        """Draw a noise field of Params and hear it in a scene.
+        """Draw a noise field of Params and put it at the ears in a scene.
 
         Parameters
         ----------
@@ -253,8 +270,8 @@ class Mixer:
     def snrs_db(self, rng, noise):
         """List the SNRs of one mixture in dB: all of Params.snr_db, or one drawn from its range.
 
-        Of two sources from single directions nothing but their level says which is meant, so beside another one the
-        range begins at least_snr_of_two_db (or is only its upper end). SNRs given as steps are taken as they are.
+        Of two point sources only the level tells which is meant. So beside one, the range begins at
+        least_snr_of_two_db, or is its upper end alone. SNRs given as steps are taken as they are.
         """
         if not self.params.snr_range_db:
             return list(self.params.snr_db)
@@ -273,6 +290,6 @@ class Mixer:
 
 
 def _directions(scene, rows):
-    """Pick spectra (row, ear, bin) of some directions; all of them in order are not copied, which are megabytes."""
+    """Pick the spectra (row, ear, bin) of some directions; all of them in order, megabytes, are not copied."""
     everything = np.array_equal(rows, np.arange(len(scene.hrtf)))
     return scene.hrtf if everything else scene.hrtf[rows]

@@ -33,7 +33,7 @@ def noise_gain(speech, noise, snr_db):
 
 
 def diffuse(excerpts, hrtf, azimuth_deg, length, eq=None):
-    """Independent noises from the whole circle, summed at the ears.
+    """Sum independent noises from the whole circle at the ears.
 
     Parameters
     ----------
@@ -47,6 +47,15 @@ def diffuse(excerpts, hrtf, azimuth_deg, length, eq=None):
     -------
     np.ndarray [shape=(2, length)]
 
+    Examples
+    --------
+    Noise of 37 directions has 2 + 35 x 2 times the power of one of them: those in front also stand for those behind.
+
+    >>> noise = np.random.default_rng(0).standard_normal((37, 16_000))
+    >>> at_ears = diffuse(noise, np.ones((37, 2, 8_001)), np.arange(-90, 91, 5), length=8_000)
+    >>> at_ears.shape, round(float(at_ears.var()))
+    ((2, 8000), 72)
+
     """
     spectra = rfft(excerpts * diffuse_loudness(azimuth_deg)[:, np.newaxis])
     spectrum = np.einsum("df,def->ef", spectra, hrtf)  # direction, frequency, ear
@@ -57,9 +66,12 @@ def diffuse(excerpts, hrtf, azimuth_deg, length, eq=None):
 
 
 def diffuse_loudness(azimuth_deg):
-    """Amplitude of each direction of the front half plane when it also stands for the one behind: (azimuth,) float32.
+    """Give the amplitude of each direction in front when it also stands for the one behind: (azimuth,) float32.
 
-    A direction behind arrives with nearly the delays and levels of its mirror image in front (the cone of confusion),
-    so the front one stands for both and is sqrt(2) louder; -90 and +90 degrees have no mirror image.
+    Sound from behind arrives with nearly the delays and levels of its mirror image in front (the cone of confusion). So
+    one direction stands for both and is sqrt(2) louder; -90 and +90 degrees have no mirror image.
+
+    >>> diffuse_loudness(np.array([-90, 0, 30])).round(3)
+    array([1.   , 1.414, 1.414], dtype=float32)
     """
     return np.where(np.abs(azimuth_deg) > 89.9, 1, np.sqrt(2)).astype(np.float32)

@@ -32,10 +32,10 @@ TAIL_BANDS_HZ = (0.0, 2000.0, 4500.0, 8000.0)  # the tail decays in bands around
 
 
 class Room(NamedTuple):
-    """A shoebox with a head in it that looks along `yaw_deg` (0 = +x), the source `distance_m` away.
+    """Hold a shoebox room, a head in it that faces `yaw_deg` (0 = +x), and a source `distance_m` away.
 
-    `rt60_s` is the reverberation time at 1 kHz; `treble` by how much absorption grows with every kHz, as a share of it.
-    A table's top `table_below_m` below ears and source reflects `table_gain` of their sound pressure; 0 is no table.
+    `rt60_s` is the reverberation time at 1 kHz. Absorption grows with every kHz by the share `treble` of it. A table's
+    top `table_below_m` below ears and source reflects `table_gain` of the sound pressure; 0 is no table.
     """
 
     size_m: np.ndarray
@@ -49,12 +49,19 @@ class Room(NamedTuple):
     table_gain: float = 0.0
 
     def rt60_at(self, hz):
-        """Reverberation time in seconds at frequencies in Hz."""
+        """Compute the reverberation time in seconds at frequencies in Hz."""
         return self.rt60_s / (1 + self.treble * (hz - REFERENCE_HZ) / 1000)
 
 
 def draw(rng, rt60_s, drr_db):
-    """Draw a room of 3 x 3 x 2.4 to 10 x 8 x 4 m; RT60 (evenly in its logarithm) and DRR from their ranges; a table."""
+    """Draw a room of 3 x 3 x 2.4 to 10 x 8 x 4 m, its RT60 and DRR from their ranges, and perhaps a table.
+
+    The RT60 is drawn evenly in its logarithm.
+
+    >>> room = draw(np.random.default_rng(0), rt60_s=(0.5, 0.5), drr_db=(-3, 15))
+    >>> round(room.rt60_s, 3), bool(room.distance_m < 3), bool(room.rt60_at(5000) < 0.5)
+    (0.5, True, True)
+    """
     size = rng.uniform((3.0, 3.0, 2.4), (10.0, 8.0, 4.0))
     distance = rng.uniform(0.8, min(size[:2].min() / 2 - WALL_DISTANCE_M, 3.0))
     margin = distance + WALL_DISTANCE_M - 1e-9
@@ -65,12 +72,12 @@ def draw(rng, rt60_s, drr_db):
 
 
 def responses(room, response, azimuth_deg, sample_rate_hz, rng):
-    """Responses of a head in a room.
+    """Compute the responses of a head in a room.
 
-    The direct sound is the head's own response, untouched; reflections and tail are scaled together so that with the
-    source in front (the row nearest to 0 degrees) the energy of both ears has the room's direct-to-reverberant ratio,
-    and shared between them so that the decay is that of the reverberation time. What a table reflects counts on
-    neither side: mostly it arrives within the 2.5 ms that are commonly taken for the direct sound.
+    The direct sound is the head's own response, untouched. Reflections and tail are scaled together: with the source in
+    front (the row nearest to 0 degrees) the energy of both ears has the room's direct-to-reverberant ratio. They share
+    it as a decay of this reverberation time does. What a table reflects counts as neither: mostly it arrives within the
+    2.5 ms that are commonly taken for the direct sound.
 
     Parameters
     ----------
@@ -84,6 +91,20 @@ def responses(room, response, azimuth_deg, sample_rate_hz, rng):
     -------
     near : np.ndarray [shape=(azimuth, 2, tap + latest reflection)], float32: direct sound and first reflections
     tail : np.ndarray [shape=(2, n)], float32: what is added to each of them
+
+    Examples
+    --------
+    A direct-to-reverberant ratio of 3 dB leaves half the energy to the room:
+
+    >>> room = Room(np.array([6.0, 5.0, 3.0]), np.array([3.0, 2.5, 1.5]), 0.0, 1.2, rt60_s=0.3, drr_db=3.0)
+    >>> click = np.zeros((37, 2, 10))
+    >>> click[..., 0] = 1
+    >>> near, tail = responses(room, click, np.arange(-90, 91, 5), 16_000, np.random.default_rng(0))
+    >>> whole = np.zeros((2, 8000))
+    >>> whole[:, :near.shape[-1]] += near[18]
+    >>> whole[:, :tail.shape[-1]] += tail
+    >>> round(float(2 / np.square(whole[:, 10:]).sum()), 1)      # direct over reverberant energy
+    2.0
 
     """
     azimuth_deg = np.asarray(azimuth_deg)
@@ -129,7 +150,7 @@ def _first_reflections(room, response, azimuth_deg, sample_rate_hz):
     path = image - room.listener_m
     metres = np.linalg.norm(path, axis=-1)
     delay, gain = _after_direct(room, metres, sample_rate_hz)
-    row = _row_heard(path @ right / metres, azimuth_deg)
+    row = _row_of_path(path @ right / metres, azimuth_deg)
     for target in range(len(azimuth_deg)):
         for each in np.flatnonzero(delay[target] < out.shape[-1] - taps):
             at = delay[target, each]
@@ -138,13 +159,13 @@ def _first_reflections(room, response, azimuth_deg, sample_rate_hz):
 
 
 def _after_direct(room, metres, sample_rate_hz):
-    """Of paths of this length: how many samples after the direct sound, int, and gains relative to it, float32."""
+    """Compute how many samples after the direct sound paths of some lengths arrive, and their gains relative to it."""
     delay = np.rint((metres - room.distance_m) / SPEED_OF_SOUND_M_PER_S * sample_rate_hz).astype(int)
     return delay, (room.distance_m / metres).astype(np.float32)
 
 
-def _row_heard(sine, azimuth_deg):
-    """Row of the front half plane, as cues go, of paths whose direction has this component to the right."""
+def _row_of_path(sine, azimuth_deg):
+    """Find the row of the front half plane whose cues paths have, by the component of their direction to the right."""
     lateral_deg = np.rad2deg(np.arcsin(np.clip(sine, -1, 1)))
     return np.searchsorted((azimuth_deg[1:] + azimuth_deg[:-1]) / 2, lateral_deg)
 
@@ -153,12 +174,12 @@ def _add_table(near, room, response, azimuth_deg, sample_rate_hz):
     """Add the image of each source in the table's top, which is as far below the ears as below the source."""
     metres = np.hypot(room.distance_m, 2 * room.table_below_m)
     begins, gain = _after_direct(room, metres, sample_rate_hz)
-    row = _row_heard(np.sin(np.deg2rad(azimuth_deg)) * room.distance_m / metres, azimuth_deg)
+    row = _row_of_path(np.sin(np.deg2rad(azimuth_deg)) * room.distance_m / metres, azimuth_deg)
     near[..., begins:begins + response.shape[-1]] += np.float32(room.table_gain) * gain * response[row]
 
 
 def _images(source, size_m):
-    """Mirror images of sources (azimuth, 3) by up to MOST_REFLECTIONS walls: (azimuth, image, 3) and their walls."""
+    """Mirror sources (azimuth, 3) at up to MOST_REFLECTIONS walls: images (azimuth, image, 3) and counts of walls."""
     span = range(-MOST_REFLECTIONS, MOST_REFLECTIONS + 1)
     cells = np.array([(x, y, z) for x in span for y in span for z in span
                       if 0 < abs(x) + abs(y) + abs(z) <= MOST_REFLECTIONS])
@@ -168,14 +189,14 @@ def _images(source, size_m):
 
 
 def _tail(room, response, azimuth_deg, sample_rate_hz, rng):
-    """Noise of two ears (2, n) with a diffuse field's spectra and coherence at this head, decaying by 60 dB."""
+    """Draw noise of two ears (2, n) with the spectra and coherence of a diffuse field, decaying by 60 dB."""
     begins = int(np.abs(response).max(axis=(0, 1)).argmax())          # with the direct sound
     length = begins + int(room.rt60_s * sample_rate_hz)
     size = next_fast_len(length, real=True)
     left, right, cross = diffuse_field(response, azimuth_deg, size)
     white = rng.standard_normal((2, 2, size // 2 + 1)).astype(np.float32)
     one, other = white[0] + 1j * white[1]
-    # Cholesky factor of the spectral matrix: other is what of the right ear the left one does not hold
+    # Cholesky factor of the spectral matrix: `other` is the part of the right ear that is independent of the left
     at_left = np.sqrt(left) * one
     at_right = np.conj(cross) / np.sqrt(left) * one + np.sqrt(np.maximum(right - np.abs(cross) ** 2 / left, 0)) * other
     seconds = (np.arange(length) - begins) / sample_rate_hz
@@ -188,10 +209,14 @@ def _tail(room, response, azimuth_deg, sample_rate_hz, rng):
 
 
 def diffuse_field(response, azimuth_deg, size):
-    """Power spectra and cross spectrum (left times conjugate right) of a diffuse field at a head: three (bin,) arrays.
+    """Compute the power spectra of both ears and their cross spectrum in a diffuse field: three (bin,) arrays.
 
-    Over the directions in front, those with a mirror image behind counted twice, each as wide as the grid makes it; at
-    the bins of an FFT of `size` samples.
+    The cross spectrum is left times conjugate right. Summed over the directions in front, those with a mirror image
+    behind counted twice, each as wide as the grid makes it; at the bins of an FFT of `size` samples.
+
+    >>> left, right, cross = diffuse_field(np.ones((37, 2, 1)), np.arange(-90, 91, 5), size=640)
+    >>> bool(np.allclose(np.abs(cross) ** 2 / (left * right), 1))      # ears at one point are coherent
+    True
     """
     width = np.gradient(np.asarray(azimuth_deg, np.float64)) if len(azimuth_deg) > 1 else np.ones(1)
     weight = width * np.where(np.abs(azimuth_deg) > 89.9, 1, 2)

@@ -1,38 +1,38 @@
-"""What several tests share: real wavs of a few talkers, shards made of them, and a way to run the scripts."""
+"""Fixtures that several rooms share: real wavs of a few talkers, shards made of them, a way to write a wav."""
+import fcntl
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
+from helpers import run_process, run_script
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from params import Params
 
-
-def run_script(script, *args, status=0, cwd=ROOT, **options):
-    """Run a script as a user does and check its exit status; gives the finished process."""
-    env = {**os.environ, "PYTHONIOENCODING": "utf-8", "CUDA_VISIBLE_DEVICES": "-1"}
-    done = subprocess.run([sys.executable, str(ROOT / script), *map(str, args)], cwd=cwd, env=env, text=True,
-                          encoding="utf-8", capture_output=True, stdin=subprocess.DEVNULL, timeout=280, **options)
-    assert done.returncode == status, f"{script} exited {done.returncode}, not {status}: {done.stderr[-2000:]}"
-    assert "Traceback" not in done.stderr, done.stderr[-2000:]
-    return done
-
-
-def one_sentence(text):
-    """Whether an error message is a single short line."""
-    return len(text.strip().splitlines()) == 1 and len(text) < 600
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # same results on every machine
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory):
-    """The four folders filled with demo audio."""
-    root = tmp_path_factory.mktemp("demo")
-    run_script("tools/make_demo_audio.py", "--root", root)
-    return root
+def once(tmp_path_factory):
+    """Function: a folder that `make(folder)` fills once for all workers of a session."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def folder(name, make):
+        with open(base / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (base / name).exists():
+                (base / f"{name}.partial").mkdir()
+                make(base / f"{name}.partial")
+                (base / f"{name}.partial").rename(base / name)
+        return base / name
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo(once):
+    """The four folders filled with demo audio; by a process, as eSpeak NG speaks otherwise the second time."""
+    return once("demo", lambda root: run_process("tools/make_demo_audio.py", "--root", root))
 
 
 @pytest.fixture(scope="session")
@@ -46,13 +46,35 @@ def wavs(demo, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def folders(wavs):
+    """Flags that name 2 speech and 2 noise files."""
+    return ["--speech", wavs("SpeechTEST", 2), "--noise", wavs("NoiseTEST", 2)]
+
+
 @pytest.fixture(scope="session")
-def shards(wavs, tmp_path_factory):
+def shards(once, wavs):
     """A folder of shards: 4 talkers x 2 noises x 2 SNRs x 37 azimuths."""
-    out = tmp_path_factory.mktemp("shards")
-    run_script("SpatialiseTRAIN.py", "--speech", wavs("SpeechTRAIN", 4), "--noise", wavs("NoiseTRAIN", 2), "--out", out,
-               "--snr-db", 0, 20)
-    return out
+    return once("shards", lambda out: run_script(
+        "SpatialiseTRAIN.py", "--speech", wavs("SpeechTRAIN", 4), "--noise", wavs("NoiseTRAIN", 2), "--out", out,
+        "--snr-db", 0, 20))
+
+
+@pytest.fixture(scope="session")
+def short_shards(once, wavs):
+    """A folder of shards of 20 frames, to train on: 3 talkers x 1 noise x 3 SNRs x 37 azimuths."""
+    return once("short_shards", lambda out: run_script(
+        "SpatialiseTRAIN.py", "--speech", wavs("SpeechTRAIN", 3), "--noise", wavs("NoiseTRAIN", 1), "--out", out,
+        "--snr-db", 0, 10, 20, "--frames", 20))
+
+
+@pytest.fixture(scope="session")
+def network():
+    """The default network with the templates of the shipped head, not trained; leave it as it is."""
+    from network import likelihood, model, unit_vectors
+
+    params = Params()
+    return model.Network(params, templates=unit_vectors.unit_vectors(likelihood.template_cues(params)))
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
-"""How scripts end."""
+"""How scripts end, and how files are written."""
 import signal
 
 import pytest
 
 import console
+from console import BadInput
 
 
 @pytest.fixture
@@ -12,6 +13,23 @@ def ctrl_c():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield lambda: signal.raise_signal(signal.SIGINT)
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(("ending", "status"), [(None, 0), (BadInput("silent"), 2), (KeyboardInterrupt(), 130)])
+def test_the_exit_status_tells_how_a_script_ended(ctrl_c, ending, status):
+    def main():
+        if ending:
+            raise ending
+
+    assert console.run(main) == status
+
+
+def test_bad_input_is_one_line_without_a_traceback(ctrl_c, capsys):
+    def main():
+        raise BadInput("x.wav is silent.")
+
+    console.run(main)
+    assert capsys.readouterr().err.endswith(": x.wav is silent.\n")
 
 
 def test_ctrl_c_that_other_code_turns_into_its_own_error_is_still_ctrl_c(ctrl_c, capsys):
@@ -31,3 +49,36 @@ def test_a_fault_of_the_program_keeps_its_traceback(ctrl_c):
 
     with pytest.raises(ValueError, match="a fault"):
         console.run(main)
+
+
+def test_a_wrong_flag_is_bad_input_that_names_help():
+    with pytest.raises(BadInput, match="--nonsense; --help lists the flags"):
+        console.Parser("").parse_args(["--nonsense"])
+
+
+def test_a_file_appears_only_when_it_is_whole(tmp_path):
+    with console.atomic_write(tmp_path / "a.txt") as partial:
+        partial.write_text("all of it")
+        assert not (tmp_path / "a.txt").exists()
+    assert (tmp_path / "a.txt").read_text() == "all of it"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.txt"]
+
+
+def _fail_halfway(path):
+    with console.atomic_write(path) as partial:
+        partial.write_text("half")
+        raise ValueError("a fault")
+
+
+def test_a_file_that_fails_halfway_leaves_the_one_before(tmp_path):
+    (tmp_path / "a.txt").write_text("before")
+    with pytest.raises(ValueError, match="a fault"):
+        _fail_halfway(tmp_path / "a.txt")
+    assert (tmp_path / "a.txt").read_text() == "before"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_bad_input(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match=r"file/x cannot be written .*; choose a folder"):
+        console.folder_for_output(tmp_path / "file" / "x")

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-import metrics
+from scores import metrics
 
 
 def test_hand_worked_case():
@@ -43,9 +43,9 @@ def test_the_share_inside_what_is_stated():
 
 
 def test_dropping_the_least_sure_keeps_the_right_ones():
-    true_deg, spread_deg = np.zeros(100), np.arange(100.0)[::-1]
-    predicted_deg = np.where(spread_deg < 60, 0, 50)  # the 60 surest are right
-    kept_percent, correct_percent = metrics.kept_curve(predicted_deg, true_deg, spread_deg, 5)
+    true_deg, half_width_deg = np.zeros(100), np.arange(100.0)[::-1]
+    predicted_deg = np.where(half_width_deg < 60, 0, 50)  # the 60 surest are right
+    kept_percent, correct_percent = metrics.kept_curve(predicted_deg, true_deg, half_width_deg, 5)
     assert kept_percent[-1] == 100
     assert correct_percent[-1] == 60
     assert np.all(correct_percent[kept_percent <= 60] == 100)

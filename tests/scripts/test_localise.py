@@ -1,4 +1,4 @@
-"""Recordings over time: two talkers where they are, gaps where nobody is, and refusals in one sentence."""
+"""Localise.py on recordings: two talkers where they are, gaps where nobody is, and refusals in one sentence."""
 import argparse
 import csv
 import io
@@ -9,40 +9,25 @@ import numpy as np
 import pytest
 import soundfile as sf
 import soxr
-from conftest import one_sentence, run_script
-from scipy.signal import fftconvolve
+from helpers import FakeAnswer, from_all_around, one_sentence, run_script, through_the_head
 
-import dataset
-import hrir
 import Localise
-import tracking
 from console import BadInput
+from network import tracking
+from network.tracking import Track
 from params import Params
+from shards.audio import read_mono
 
 PARAMS = Params()
 RATE = PARAMS.sample_rate_hz
-HEAD = hrir.load("mit_kemar", RATE, PARAMS.azimuth_deg)
-
-
-def through_the_head(signal, azimuth_deg):
-    """(n,) -> (n, 2)."""
-    pair = HEAD.response[PARAMS.azimuth_deg.index(azimuth_deg)]
-    return np.stack([fftconvolve(signal, response)[:len(signal)] for response in pair], axis=1)
-
-
-def from_all_around(noise, count, seed=0):
-    rng = np.random.default_rng(seed)
-    starts = rng.integers(len(noise), size=len(PARAMS.azimuth_deg))
-    return sum(through_the_head(np.take(noise, np.arange(at, at + count), mode="wrap"), azimuth_deg)
-               for at, azimuth_deg in zip(starts, PARAMS.azimuth_deg))
 
 
 @pytest.fixture(scope="module")
 def talk(demo):
     """3 s of a talker at -45, 3 s of silence, 3 s of another at 30 degrees: (n, 2) at 16 kHz, and a noise."""
     files = sorted((demo / "SpeechTEST").glob("*.wav"))
-    voices = [dataset.read_mono(files[at], PARAMS)[:3 * RATE] for at in (0, -1)]
-    noise = dataset.read_mono(sorted((demo / "NoiseTEST").glob("*.wav"))[0], PARAMS)
+    voices = [read_mono(files[at], PARAMS)[:3 * RATE] for at in (0, -1)]
+    noise = read_mono(sorted((demo / "NoiseTEST").glob("*.wav"))[0], PARAMS)
     silence = np.zeros((3 * RATE, 2))
     signal = np.concatenate([through_the_head(voices[0], -45), silence, through_the_head(voices[1], 30)])
     return signal * 0.5 / np.abs(signal).max(), noise
@@ -121,20 +106,8 @@ def test_the_folder_is_summed_up(localised):
     assert all(path.stat().st_size > 10_000 for path in out.glob("*.png"))
 
 
-class Fake:
-    """Counts and answers: from 10 degrees right, sure."""
-
-    def __init__(self):
-        self.seen = []
-
-    def __call__(self, samples):
-        """Answer as Network.answer does."""
-        self.seen.append(samples.copy())
-        return np.full(len(samples), 10.0), np.full(len(samples), 1.0), np.full(len(samples), 5.0)
-
-
 def tracker(hop_frames=5):
-    return tracking.Tracker(Fake(), PARAMS, hop_frames)
+    return tracking.Tracker(FakeAnswer(), PARAMS, hop_frames)
 
 
 def args(**changes):
@@ -171,45 +144,8 @@ def test_channels_are_picked_as_asked(write):
     assert np.array_equal(np.concatenate(one._answer.seen), np.concatenate(other._answer.seen))
 
 
-@pytest.mark.parametrize("hop_frames", [1, 5, 50, 120])
-@pytest.mark.parametrize("block", [100, 1_600, 50_000])
-def test_any_blocks_give_the_same_rows(hop_frames, block):
-    signal = np.random.default_rng(1).normal(0, 0.1, (5 * RATE, 2)).astype(np.float32)
-    whole, pieces = tracker(hop_frames), tracker(hop_frames)
-    whole.push(signal)
-    for at in range(0, len(signal), block):
-        pieces.push(signal[at:at + block])
-    for one, other in zip(whole.track(), pieces.track(), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-6)
-    assert len(whole.track().time_s) == 1 + (1 + (5 * RATE - 640) // 320 - 50) // hop_frames
-    np.testing.assert_array_equal(np.concatenate(whole._answer.seen), np.concatenate(pieces._answer.seen))
-    np.testing.assert_allclose(np.diff(whole.track().time_s), 0.02 * hop_frames)
-    assert whole.seconds == pieces.seconds == 5
-
-
-def test_memory_does_not_grow_with_the_recording():
-    long = tracking.Tracker(lambda samples: np.zeros((3, len(samples))), PARAMS, 50)
-    block = np.random.default_rng(2).normal(0, 0.1, (10 * RATE, 2)).astype(np.float32)
-    for _ in range(30):
-        long.push(block)
-        assert long._cues.shape[1] < 60
-        assert len(long._signal) < 640
-        assert long.spectrogram.power().shape[1] <= tracking.MOST_COLUMNS
-    assert long.spectrogram.frames_per_column == 8
-
-
-def test_a_squeezed_spectrogram_keeps_its_mean():
-    squeezed = tracking.Spectrogram(3)
-    power = np.random.default_rng(3).random((3, 10_001))
-    for at in range(0, power.shape[1], 77):
-        squeezed.add(power[:, at:at + 77])
-    width, columns = squeezed.frames_per_column, squeezed.power()
-    expected = power[:, :columns.shape[1] * width].reshape(3, -1, width).mean(axis=2)
-    np.testing.assert_allclose(columns, expected, rtol=1e-5)
-
-
 def test_a_textgrid_covers_the_recording_without_holes():
-    track = tracking.Track(np.array([0.5, 0.6, 0.7, 0.8]), np.array([10.2, 9.8, np.nan, -0.3]), np.ones(4), np.zeros(4))
+    track = Track(np.array([0.5, 0.6, 0.7, 0.8]), np.array([10.2, 9.8, np.nan, -0.3]), np.ones(4), np.zeros(4))
     text = Localise.textgrid(track, 1.3)
     edges = [(float(a), float(b)) for a, b in re.findall(r"xmin = ([\d.]+)\n\s+xmax = ([\d.]+)\n\s+text", text)]
     assert re.findall(r'text = "(.*)"', text) == ["10", "", "0"]

@@ -1,0 +1,152 @@
+"""What tests share besides fixtures: running scripts, and a source at the ears of the shipped head."""
+import hashlib
+import importlib.util
+import io
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import sofar
+from scipy.signal import fftconvolve
+
+import console
+import hrir
+from params import Params
+
+ROOT = Path(__file__).resolve().parents[1]
+PARAMS = Params()
+
+
+class Done(NamedTuple):
+    """What a script printed."""
+
+    stdout: str
+    stderr: str
+
+
+def run_script(script, *args, status=0, cwd=ROOT):
+    """Run a script's `main` in this process, as console.run does, and check its exit status.
+
+    A fault of the program keeps its traceback and fails the test. `script` is a path below the root.
+    """
+    printed, complaints = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    main = _module_of(script).main
+    with _as_if_started(script, cwd), redirect_stdout(printed), redirect_stderr(complaints):
+        ended = console.run(lambda: main(list(map(str, args))))
+    done = Done(*(stream.buffer.getvalue().decode() for stream in (printed, complaints)))
+    assert ended == status, f"{script} ended with {ended}, not {status}: {done.stderr[-2000:]}"
+    return done
+
+
+def _module_of(script):
+    name = Path(script).stem
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, ROOT / script)
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+@contextmanager
+def _as_if_started(script, cwd):
+    before = sys.argv, os.getcwd(), signal.getsignal(signal.SIGINT)
+    sys.argv = [str(ROOT / script)]
+    os.chdir(cwd)
+    try:
+        yield
+    finally:
+        sys.argv = before[0]
+        os.chdir(before[1])
+        signal.signal(signal.SIGINT, before[2])
+
+
+def run_process(script, *args, status=0, cwd=ROOT, encoding="utf-8", **options):
+    """Run a script as a user does, in a process of its own: no traceback, the exit status; gives the process."""
+    done = subprocess.run([sys.executable, str(ROOT / script), *map(str, args)], cwd=cwd, text=True, encoding=encoding,
+                          env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}, capture_output=True,
+                          stdin=subprocess.DEVNULL, timeout=280, **options)
+    assert done.returncode == status, f"{script} exited {done.returncode}, not {status}: {done.stderr[-2000:]}"
+    assert "Traceback" not in done.stderr, done.stderr[-2000:]
+    return done
+
+
+def start_process(script, *args, **options):
+    """Start a script in a process that hears Ctrl-C, which a shell lets its background jobs ignore."""
+    def hear_ctrl_c():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return subprocess.Popen([sys.executable, str(ROOT / script), *map(str, args)], text=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, preexec_fn=hear_ctrl_c, **options)
+
+
+def one_sentence(text):
+    """Whether an error message is a single short line."""
+    return len(text.strip().splitlines()) == 1 and len(text) < 600
+
+
+def head():
+    """The shipped head at the default azimuths."""
+    return hrir.load("mit_kemar", PARAMS.sample_rate_hz, PARAMS.azimuth_deg)
+
+
+def through_the_head(signal, azimuth_deg):
+    """(n,) -> (n, 2)."""
+    pair = head().response[PARAMS.azimuth_deg.index(azimuth_deg)]
+    return np.stack([fftconvolve(signal, response)[:len(signal)] for response in pair], axis=1)
+
+
+def from_all_around(noise, count, seed=0):
+    """Excerpts of a noise from every azimuth at once: (count, 2)."""
+    rng = np.random.default_rng(seed)
+    starts = rng.integers(len(noise), size=len(PARAMS.azimuth_deg))
+    return sum(through_the_head(np.take(noise, np.arange(at, at + count), mode="wrap"), azimuth_deg)
+               for at, azimuth_deg in zip(starts, PARAMS.azimuth_deg))
+
+
+def samples(count, frames=PARAMS.frames, seed=0):
+    """Cues of nothing in particular: (count, 321, frames, 2) float16."""
+    return np.random.default_rng(seed).normal(0, 1, (count, PARAMS.bins, frames, 2)).astype(np.float16)
+
+
+class FakeAnswer:
+    """Answers as Network.answer does, from 10 degrees right and sure, and keeps the samples it got."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, cues):
+        """Answer (n, bin, frame, 2)."""
+        self.seen.append(cues.copy())
+        return np.full(len(cues), 10.0), np.full(len(cues), 1.0), np.full(len(cues), 5.0)
+
+
+def digests(folder):
+    """SHA-256 of every shard of a folder: dict of its name."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.npz"))}
+
+
+def load_shards(folder):
+    """Every array of every shard of a folder: list of dicts."""
+    loaded = []
+    for path in sorted(folder.glob("*.npz")):
+        with np.load(path, allow_pickle=False) as shard:
+            loaded.append(dict(shard))
+    return loaded
+
+
+def room_file(path):
+    """A SOFA file of a reverberant room that counts its azimuths clockwise."""
+    measured = hrir.read("mit_kemar")
+    rng = np.random.default_rng(0)
+    response = rng.standard_normal((37, 2, 22_050)) * 10 ** (-3 * np.arange(22_050) / 44_100 / 0.3) * 0.02
+    response[..., :512] = measured.response
+    sofa = sofar.Sofa("SimpleFreeFieldHRIR")
+    sofa.Data_IR, sofa.Data_SamplingRate = response, 44_100
+    sofa.SourcePosition = np.stack([measured.azimuth_deg % 360, np.zeros(37), np.ones(37)], axis=1)
+    sofar.write_sofa(str(path), sofa)
+    return path

@@ -1,0 +1,113 @@
+"""Recordings over time, as arrays: rows, bounded memory, and `from network import localise`."""
+import re
+
+import numpy as np
+import pytest
+import soxr
+from helpers import FakeAnswer, one_sentence, through_the_head
+
+from console import BadInput
+from network import localise, tracking
+from params import Params
+from shards.audio import read_mono
+
+PARAMS = Params()
+RATE = PARAMS.sample_rate_hz
+
+
+def tracker(hop_frames=5):
+    return tracking.Tracker(FakeAnswer(), PARAMS, hop_frames)
+
+
+@pytest.mark.parametrize(("hop_frames", "block"), [(1, 1_600), (5, 100), (5, 50_000), (50, 1_600), (120, 1_600)])
+def test_any_blocks_give_the_same_rows(hop_frames, block):
+    signal = np.random.default_rng(1).normal(0, 0.1, (4 * RATE, 2)).astype(np.float32)
+    whole, pieces = tracker(hop_frames), tracker(hop_frames)
+    whole.push(signal)
+    for at in range(0, len(signal), block):
+        pieces.push(signal[at:at + block])
+    for one, other in zip(whole.track(), pieces.track(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    assert len(whole.track().time_s) == 1 + (1 + (4 * RATE - 640) // 320 - 50) // hop_frames
+    np.testing.assert_allclose(np.concatenate(whole._answer.seen).astype(np.float32),
+                               np.concatenate(pieces._answer.seen).astype(np.float32), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(np.diff(whole.track().time_s), 0.02 * hop_frames)
+    assert whole.seconds == pieces.seconds == 4
+
+
+def test_memory_does_not_grow_with_the_recording():
+    long = tracking.Tracker(lambda samples: np.zeros((3, len(samples))), PARAMS, 50)
+    block = np.random.default_rng(2).normal(0, 0.1, (10 * RATE, 2)).astype(np.float32)
+    for _ in range(30):
+        long.push(block)
+        assert long._cues.shape[1] < 60
+        assert len(long._signal) < 640
+        assert long.spectrogram.power().shape[1] <= tracking.MOST_COLUMNS
+    assert long.spectrogram.frames_per_column == 8
+
+
+def test_a_squeezed_spectrogram_keeps_its_mean():
+    squeezed = tracking.Spectrogram(3)
+    power = np.random.default_rng(3).random((3, 10_001))
+    for at in range(0, power.shape[1], 77):
+        squeezed.add(power[:, at:at + 77])
+    width, columns = squeezed.frames_per_column, squeezed.power()
+    expected = power[:, :columns.shape[1] * width].reshape(3, -1, width).mean(axis=2)
+    np.testing.assert_allclose(columns, expected, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def talker(demo):
+    """1.5 s of a talker at 30 degrees: (2, n) at 16 kHz."""
+    voice = read_mono(sorted((demo / "SpeechTEST").glob("*.wav"))[0], PARAMS)[RATE // 2:2 * RATE]
+    return through_the_head(voice, 30).T
+
+
+def test_localise_takes_either_orientation_and_any_number_format(talker):
+    track = localise(talker, RATE)
+    assert len(track.time_s) == 5
+    assert track.time_s[0] == pytest.approx(0.51)
+    np.testing.assert_allclose(np.diff(track.time_s), 0.1)
+    assert np.abs(track.azimuth_deg - 30).max() < 5
+    assert np.all(track.half_width_68_deg < 10)
+    for same in (talker.T, talker.astype(np.float32), np.asfortranarray(talker)):
+        for one, other in zip(localise(same, RATE), track, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-3)
+    as_int = localise(np.round(talker / np.abs(talker).max() * 32767).astype(np.int16), RATE)
+    gain_db = -20 * np.log10(np.abs(talker).max())
+    np.testing.assert_allclose(as_int.azimuth_deg, track.azimuth_deg, atol=0.5)
+    np.testing.assert_allclose(as_int.level_db, track.level_db + gain_db, atol=0.1)
+
+
+def test_localise_gives_the_negative_azimuth_for_exchanged_ears(talker):
+    track, mirrored = localise(talker, RATE), localise(talker[::-1], RATE)
+    np.testing.assert_allclose(mirrored.azimuth_deg, -track.azimuth_deg, atol=1e-3)
+
+
+@pytest.mark.parametrize("rate", [22_050, 44_100, 48_000])
+def test_localise_takes_any_sample_rate(talker, rate):
+    track, again = localise(talker, RATE, hop_s=0.2), localise(soxr.resample(talker.T, RATE, rate), rate, hop_s=0.2)
+    np.testing.assert_allclose(again.time_s, track.time_s)
+    np.testing.assert_allclose(again.azimuth_deg, track.azimuth_deg, atol=1.5)
+
+
+NOISE = np.random.default_rng(0).normal(0, 0.1, (2, 2 * RATE))
+
+
+@pytest.mark.parametrize(("ears", "rate", "message"), [
+    (NOISE[0], RATE, "ears have the shape (32000,); two ear signals have (2, n) or (n, 2)"),
+    (NOISE[:, :, np.newaxis], RATE, "ears have the shape (2, 32000, 1)"),
+    (np.zeros((3, 32_000)), RATE, "ears have the shape (3, 32000)"),
+    (np.where(np.arange(2 * RATE) == 99, np.nan, NOISE), RATE, "NaN"),
+    (NOISE * np.inf, RATE, "infinite"),
+    (NOISE + 1j, RATE, "complex"),
+    (NOISE[:, :RATE], RATE, "is 1.000 s long; it must be at least 1.020 s"),
+    (NOISE[[0, 0]], RATE, "holds the same signal in both channels"),
+    (NOISE * [[1], [0]], RATE, "has nothing in its right channel"),
+    (NOISE, 0, "sample_rate_hz 0 is not possible"),
+    (NOISE, float("nan"), "sample_rate_hz nan is not possible"),
+])
+def test_localise_refuses_what_is_not_two_ears(ears, rate, message):
+    with pytest.raises(BadInput, match=re.escape(message)) as refusal:
+        localise(ears, rate)
+    assert one_sentence(str(refusal.value))

@@ -1,0 +1,200 @@
+"""Training straight from wavs: the same with any number of workers, and no mixture twice."""
+from concurrent.futures import Future
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import hrir
+from params import Params
+from shards import on_the_fly
+from sound import mixing
+
+PARAMS = replace(Params(), frames=10, azimuth_deg=(-60, 20, 45), circle_deg=(-60, 0, 60), snr_range_db=(0, 20),
+                 noise_field=("diffuse", "talker"))
+
+
+@pytest.fixture(scope="module")
+def audio(noise_files):
+    return noise_files("speech", 5, 1.5, PARAMS)[1], noise_files("noise", 2, 1.0, PARAMS)[1]
+
+
+def feed(audio, params=PARAMS, samples=100, workers=2):
+    heads = [hrir.load("mit_kemar", 16_000, mixing.directions_deg(params))]
+    return on_the_fly.WavFeed(*audio, heads, params, params.scenes, samples, workers)
+
+
+class InThisProcess:
+    """Stands in for the pool of worker processes."""
+
+    def __init__(self, workers, context, begin, given):
+        begin(*given)
+
+    def submit(self, function, *given):
+        """Call at once."""
+        done = Future()
+        done.set_result(function(*given))
+        return done
+
+    def shutdown(self, cancel_futures):
+        """Nothing waits."""
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    monkeypatch.setattr(on_the_fly, "ProcessPoolExecutor", InThisProcess)
+    monkeypatch.setattr(on_the_fly, "_worker", {})
+    monkeypatch.setattr(on_the_fly.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(on_the_fly, "_end_with", lambda parent: None)
+    monkeypatch.setattr(on_the_fly, "VALIDATION_CHUNKS", 4)
+
+
+def everything(batches):
+    samples, labels = zip(*batches)
+    return np.concatenate(samples), np.concatenate(labels)
+
+
+@pytest.mark.slow
+def test_worker_processes_make_the_samples_that_one_process_makes(audio, monkeypatch, request):
+    monkeypatch.setattr(on_the_fly, "VALIDATION_CHUNKS", 4)
+    with feed(audio, workers=2) as of_processes:
+        made = [everything(of_processes.training(2)), everything(of_processes.validation(64))]
+    request.getfixturevalue("in_this_process")
+    here = feed(audio)
+    for one, other in zip(made, [everything(here.training(2)), everything(here.validation(64))]):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_array_equal(one[1], other[1])
+
+
+def test_counts_and_batches_are_as_stated(audio, in_this_process):
+    wavs = feed(audio)
+    assert wavs.training_count == 3 * 4 * 4 * 3  # chunks, scenes, noises, azimuths: the least that holds 100
+    assert [len(labels) for _, labels in wavs.training(1)] == [64, 64, 16]
+    assert [len(labels) for _, labels in wavs.validation(100)] == [100, 92]
+    assert wavs.validation_count == 192
+
+
+def test_no_mixture_comes_twice(audio, in_this_process):
+    wavs = feed(audio)
+    streams = wavs.training(1), wavs.training(2), wavs.validation(64)
+    samples = np.concatenate([everything(stream)[0] for stream in streams])
+    assert len({sample.tobytes() for sample in samples}) == len(samples)
+
+
+def test_every_epoch_follows_from_seed_and_number_so_that_a_resumed_run_goes_on(audio, in_this_process):
+    undisturbed, resumed = feed(audio), feed(audio)
+    first, second = (everything(undisturbed.training(epoch))[0] for epoch in (1, 2))
+    np.testing.assert_array_equal(everything(resumed.training(2))[0], second)
+    assert not np.array_equal(first, second)
+
+
+def test_another_seed_makes_another_epoch(audio, in_this_process):
+    one, other = (next(iter(feed(audio, replace(PARAMS, seed=seed)).training(1)))[0] for seed in (0, 1))
+    assert not np.array_equal(one, other)
+
+
+def test_validation_is_always_the_same(audio, in_this_process):
+    wavs = feed(audio)
+    one, again = (everything(wavs.validation(batch_size)) for batch_size in (64, 64))
+    np.testing.assert_array_equal(one[0], again[0])
+
+
+def test_another_fingerprint_tells_of_other_scenes_or_files(audio, in_this_process):
+    feeds = [feed(audio), feed(audio, replace(PARAMS, snr_range_db=(0, 10))), feed((audio[0][:4], audio[1])),
+             feed((audio[0], audio[1][:1]))]
+    assert len({wavs.fingerprint for wavs in feeds}) == 4
+    assert feed(audio).fingerprint == feeds[0].fingerprint
+
+
+def test_the_epochs_follow_from_the_samples_asked_for(audio, in_this_process, monkeypatch):
+    monkeypatch.setattr(on_the_fly, "CHUNKS_PER_EPOCH", 2)
+    assert feed(audio, samples=960).epochs == 10
+
+
+def test_azimuths_are_shuffled(audio, in_this_process):
+    labels = everything(feed(audio).training(1))[1]
+    assert sorted(set(labels.tolist())) == [-60, 20, 45]
+    assert np.mean(labels[3:] == labels[:-3]) < 0.6
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 48, 60, 64, 1000])
+@pytest.mark.parametrize("mixed", [1, 3, 8])
+def test_batches_deal_out_every_row_once_from_many_chunks(monkeypatch, batch_size, mixed):
+    rows = [np.arange(48 * chunk, 48 * chunk + 48) for chunk in range(10)]
+    chunks = [(row[:, np.newaxis], row) for row in rows]
+    monkeypatch.setattr(on_the_fly, "CHUNKS_MIXED", mixed)
+    wavs = on_the_fly.WavFeed.__new__(on_the_fly.WavFeed)
+    wavs._in_order = lambda keys: iter(chunks[:len(keys)])
+    batches = list(wavs._batches(on_the_fly.TRAINING, 1, 10, batch_size))
+    assert all(len(labels) == batch_size for _, labels in batches[:-1])
+    assert all(np.array_equal(samples[:, 0], labels) for samples, labels in batches)
+    assert sorted(np.concatenate([labels for _, labels in batches]).tolist()) == list(range(480))
+    if batch_size == 64:
+        assert len(set((batches[0][1] // 48).tolist())) == min(10, max(mixed, 2))
+
+
+def test_labels_belong_to_their_samples(audio, in_this_process):
+    samples, labels = everything(feed(audio, replace(PARAMS, snr_range_db=(30, 30))).training(1))
+    ild_db = np.median(samples[:, 80:200, :, 1].astype(np.float32), axis=(1, 2))
+    assert ild_db[labels == 45].min() > 2
+    assert ild_db[labels == -60].max() < -2
+
+
+@pytest.fixture
+def chunk_of_many_azimuths(audio, in_this_process):
+    params = replace(PARAMS, azimuth_deg=tuple(range(-90, 91, 5)), snr_range_db=(40, 40), noise_field=("diffuse",))
+    feed(audio, params)
+    return on_the_fly._make_chunk(on_the_fly.TRAINING, 1, 0)
+
+
+def test_each_scene_of_a_chunk_has_some_of_many_azimuths(chunk_of_many_azimuths):
+    _, labels = chunk_of_many_azimuths
+    counts = np.unique(labels, return_counts=True)[1]
+    assert len(labels) == 4 * on_the_fly.NOISES * on_the_fly.AZIMUTHS
+    assert set(counts) <= {4, 8, 12, 16}  # the azimuths of a scene in all of its noises
+    assert len(set(counts)) > 1           # not the same ones for all scenes
+
+
+def test_azimuths_of_a_chunk_belong_to_their_samples(chunk_of_many_azimuths):
+    samples, labels = chunk_of_many_azimuths
+    ild_db = np.median(samples[:, 80:200, :, 1].astype(np.float32), axis=(1, 2))
+    assert np.corrcoef(ild_db, labels)[0, 1] > 0.9
+
+
+def test_every_other_validation_chunk_has_the_heads_as_measured(audio, in_this_process):
+    feed(audio, replace(PARAMS, head_colour_db=6.0, rt60_s=(0.2, 0.2), snr_range_db=(60, 60), noise_field=("diotic",)))
+    deviation_db = {}  # of the ILD from scene to scene
+    for part in (on_the_fly.TRAINING, on_the_fly.VALIDATION):
+        for number in range(4):
+            samples, labels = on_the_fly._make_chunk(part, 0, number)
+            ild_db = np.median(samples[labels == 45][:, 20:200, :, 1].astype(np.float32), axis=2)
+            deviation_db[part, number] = ild_db.std(axis=0).mean()
+    as_measured = [deviation_db.pop((on_the_fly.VALIDATION, number)) for number in (1, 3)]
+    assert max(as_measured) < 0.5 * min(deviation_db.values())
+
+
+@pytest.mark.parametrize("part", [on_the_fly.TRAINING, on_the_fly.VALIDATION])
+def test_speech_is_drawn_from_its_part_of_the_split(audio, in_this_process, part):
+    wavs, rng = feed(audio), np.random.default_rng(0)
+    validation = on_the_fly._split_speech(audio[0], PARAMS).validation_files
+    drawn = {on_the_fly._draw_clip(part, rng)[0].sha256 for _ in range(40)}
+    everyone = {each.sha256 for each in audio[0]}
+    assert drawn == (validation if part == on_the_fly.VALIDATION else everyone - validation)
+    assert wavs.params is PARAMS
+
+
+def test_a_competing_talker_is_never_the_talker(audio, in_this_process):
+    feed(audio)
+    rng = np.random.default_rng(0)
+    for part in (on_the_fly.TRAINING, on_the_fly.VALIDATION):  # of one validation file the others compete
+        assert audio[0][0] not in [on_the_fly._draw_clip(part, rng, audio[0][0])[0] for _ in range(20)]
+
+
+def test_of_a_single_file_each_part_has_its_stretch_of_time(noise_files, in_this_process):
+    params = replace(PARAMS, noise_field=("diffuse",))
+    alone = noise_files("alone", 1, 4.0, params)[1]
+    feed((alone, alone), params)
+    rng, border = np.random.default_rng(0), on_the_fly._split_speech(alone, params).border
+    training, validation = (on_the_fly._draw_clip(part, rng)[1].starts for part in
+                            (on_the_fly.TRAINING, on_the_fly.VALIDATION))
+    assert training.max() + params.excerpt_length <= border <= validation.min()

@@ -1,0 +1,96 @@
+"""The recipe of a sample, and the plan of a speech and a noise file that follows it."""
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import features
+import hrir
+from params import Params
+from shards.audio import AudioCache
+from shards.recipe import PairPlan, samples_of_pair
+from sound import mixing
+
+PARAMS = replace(Params(), frames=10, azimuth_deg=(-60, 20), circle_deg=(-90, 0, 90), snr_db=(0, 20), excerpts=2)
+
+
+@pytest.fixture(scope="module")
+def pair(noise_files):
+    speech = noise_files("speech", 3, 1.5, PARAMS)[1]
+    return PairPlan(speech[0], noise_files("noise", 1, 0.5, PARAMS)[1][0], speech[1:], None)
+
+
+def mixer(**changes):
+    params = replace(PARAMS, **changes)
+    return mixing.Mixer(params, [hrir.load("mit_kemar", 16_000, mixing.directions_deg(params))])
+
+
+def all_cues(pair, made_by, excerpts=None):
+    return np.array([mixture.cues.copy() for mixture in
+                     samples_of_pair(pair, made_by, AudioCache(made_by.params), excerpts)])
+
+
+def test_there_is_a_mixture_for_each_excerpt_and_snr(pair):
+    mixtures = list(samples_of_pair(pair, mixer(), AudioCache(PARAMS)))
+    assert [mixture.snr_db for mixture in mixtures] == [0, 20, 0, 20]
+    assert mixtures[0].speech.start < mixtures[2].speech.start  # each excerpt from its part of the file
+
+
+def test_the_cues_are_those_of_the_ears_at_the_snr(pair):
+    made_by = mixer()
+    mixture = next(samples_of_pair(pair, made_by, AudioCache(PARAMS)))
+    ears = made_by.ears(mixture.speech, mixture.noise, mixture.gain)
+    noise_power = np.mean(np.square(mixture.gain * mixture.noise.signals))
+    ild_error_db = np.abs(mixture.cues[..., 1] - features.from_ears(ears, PARAMS)[..., 1])
+    assert 10 * np.log10(np.mean(np.square(mixture.speech.front)) / noise_power) == pytest.approx(0, abs=1e-3)
+    assert np.quantile(ild_error_db, 0.999) < 0.03  # float16 holds 11 bits
+
+
+def test_samples_follow_from_the_seed_and_the_names_alone(pair):
+    one = all_cues(pair, mixer())
+    np.testing.assert_array_equal(one, all_cues(pair, mixer()))
+    assert not np.array_equal(one, all_cues(pair, mixer(seed=1)))
+    assert not np.array_equal(one, all_cues(pair._replace(noise=pair.noise._replace(name="other")), mixer()))
+
+
+def test_an_excerpt_does_not_depend_on_the_others(pair):
+    np.testing.assert_array_equal(all_cues(pair, mixer(), [1]), all_cues(pair, mixer())[2:])
+
+
+@pytest.mark.parametrize(("snrs", "count"), [({}, 8), ({"snr_range_db": (0, 10)}, 4), ({"excerpts": 1}, 4)])
+def test_the_count_is_that_of_the_samples(pair, snrs, count):
+    made_by = mixer(**snrs)
+    samples = list(pair.samples(made_by, AudioCache(PARAMS)))
+    assert pair.count(made_by.params) == count == sum(len(cues) for cues, _ in samples)
+
+
+def test_each_sample_is_stored_with_its_azimuth_snr_and_scene(pair):
+    cues, of_samples = next(iter(pair.samples(mixer(), AudioCache(PARAMS))))
+    assert {name: values.tolist() for name, values in of_samples.items() if name not in
+            ("room_rt60_s", "excerpt_start_s")} == {
+        "labels": [-60, 20], "snr_db": [0, 0], "noise_field": ["diffuse"] * 2, "hrir": ["mit_kemar"] * 2}
+    assert np.isnan(of_samples["room_rt60_s"]).all()
+    assert {len(values) for values in of_samples.values()} == {len(cues)}
+
+
+def test_a_row_sounds_as_its_cues_say(pair):
+    """Also row 7: the second excerpt, at the second SNR, from the second azimuth."""
+    made_by = mixer()
+    cues = np.concatenate([cues.copy() for cues, _ in pair.samples(made_by, AudioCache(PARAMS))])
+    for row in (0, 3, 7):
+        expected = features.from_ears(pair.ears(row, made_by, AudioCache(PARAMS)), PARAMS)
+        assert np.quantile(np.abs(cues[row, ..., 1] - expected[..., 1]), 0.999) < 0.03
+
+
+def test_digests_tell_when_speech_noise_or_talkers_were_replaced(pair):
+    changed = [pair._replace(speech=pair.speech._replace(sha256="x")), pair._replace(talkers=[]),
+               pair._replace(noise=pair.noise._replace(sha256="x")), pair._replace(talkers=pair.talkers[:1])]
+    digests = [each.digests() for each in (pair, *changed)]
+    assert all(one != other for one, other in itertools.combinations(digests, 2))
+
+
+def test_every_competing_talker_is_drawn(pair):
+    talker, rng = pair.talker(AudioCache(PARAMS)), np.random.default_rng(0)
+    drawn = {talker(rng).samples.tobytes() for _ in range(20)}
+    assert drawn == {AudioCache(PARAMS).speech(each).samples.tobytes() for each in pair.talkers}

@@ -1,0 +1,60 @@
+"""Trains the model that ships: seven runs of TrainingCNN.py, one after the other; about 6 hours on 2 cores.
+
+    python tools/make_shipped_model.py --dry-run    # print the commands
+    python tools/make_shipped_model.py              # SpeechTRAIN x NoiseTRAIN -> checkpoints_shipped/7/best.keras
+
+pretrained/MODEL_CARD.md says which audio, and how the runs that made the shipped file differed. A run that was
+interrupted goes on where it stopped. pretrained/ is left as it is: copy the last best.keras there yourself.
+"""
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+import console
+from console import BadInput
+
+EVERY_RUN = ("--from-wavs --world --azimuth-deg " + " ".join(f"{2.5 * step:g}" for step in range(-36, 37))).split()
+UNEVEN_HEADS = "--side-level-db -12 1 --head-share 0.9 --room-share 0.7 --noise-field diffuse mixed talker diotic"
+RUNS = [flags.split() for flags in (  # each begins with the best weights of the one before
+    "--side-level-db 0 0 --snr-range-db -12 25 --samples 1700000",
+    "--side-level-db -12 2 --head-share 0.8 --noise-field diffuse mixed talker diotic --snr-range-db -12 25 "
+    "--samples 1300000 --learning-rate 8e-4",
+    "--side-level-db -12 0 --head-share 0.9 --room-share 0.7 --noise-field diffuse mixed --snr-range-db -12 20 "
+    "--samples 1700000 --learning-rate 8e-4",
+    f"{UNEVEN_HEADS} --snr-range-db -12 25 --samples 1200000 --learning-rate 8e-4 --seed 3",
+    f"{UNEVEN_HEADS} --snr-range-db -12 25 --samples 1100000 --learning-rate 8e-4 --seed 4",
+    f"{UNEVEN_HEADS} --snr-range-db -12 25 --samples 222000 --learning-rate 6e-4 --seed 5",
+    f"{UNEVEN_HEADS} --snr-range-db -12 25 --samples 16384 --learning-rate 1e-5 --seed 6",
+)]
+
+
+def parse_args(argv=None):
+    """Flags of this script."""
+    parser = console.Parser(__doc__)
+    parser.add_argument("--out", metavar="DIR", default="checkpoints_shipped", help="(default: %(default)s)")
+    parser.add_argument("--dry-run", action="store_true", help="print the commands and run nothing")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    """Run TrainingCNN.py for each of RUNS, or print the commands."""
+    args = parse_args(argv)
+    for flags in training_flags(Path(args.out)):
+        command = [sys.executable, str(ROOT / "TrainingCNN.py"), *flags]
+        if args.dry_run:
+            print(shlex.join(["python", "TrainingCNN.py", *flags]))
+        elif subprocess.run([*command, "--resume"]).returncode:
+            raise BadInput("TrainingCNN.py ended early; run the same command again to go on.")
+
+
+def training_flags(out):
+    """List the flags of each run, whose models lie in the folders 1, 2, ... of `out`."""
+    return [[*EVERY_RUN, *flags, *(["--from", str(out / str(number - 1) / "best.keras")] if number > 1 else []),
+             "--out", str(out / str(number))] for number, flags in enumerate(RUNS, 1)]
+
+
+if __name__ == "__main__":
+    sys.exit(console.run(main))
