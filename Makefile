@@ -1,5 +1,5 @@
 # demo: audio, samples, a trained network, its score   check, test: what CI runs   quick: the tests for every save
-# bench: speed, as ratios
+# tour: tour.py as one page with its pictures and sounds   bench: speed, as ratios
 PYTHON ?= python3
 VENV ?= .venv
 PY = $(VENV)/bin/python
@@ -10,7 +10,7 @@ EXCERPTS_TEST ?= 4
 EPOCHS ?= 2
 SNR_TRAIN ?= -10 6
 
-.PHONY: demo test quick check bench
+.PHONY: demo test quick check tour bench
 demo: $(VENV)/runtime.installed
 	$(PY) tools/make_demo_audio.py
 	$(PY) SpatialiseTRAIN.py --excerpts $(EXCERPTS) --snr-range-db $(SNR_TRAIN)
@@ -28,6 +28,13 @@ check: $(VENV)/dev.installed
 	$(PY) -m ruff check .
 	$(PY) -m pytest -n 0 tests/test_arrows.py
 
+tour: $(VENV)/tour.installed
+	mkdir -p tour
+	PATH="$(abspath $(VENV))/bin:$$PATH" TF_CPP_MIN_LOG_LEVEL=3 $(PY) -m jupytext --quiet --to ipynb --set-kernel python3 \
+		--run-path . --execute --output tour/tour.ipynb tour.py
+	$(PY) -m nbconvert --log-level ERROR --to html --embed-images tour/tour.ipynb
+	@echo "tour/tour.html"
+
 bench: $(VENV)/dev.installed
 	$(PY) benchmarks/spatialise.py
 	$(PY) benchmarks/feed.py
@@ -37,6 +44,10 @@ $(VENV)/bin/python:
 
 $(VENV)/runtime.installed: requirements.txt | $(VENV)/bin/python
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/tour.installed: requirements-tour.txt $(VENV)/runtime.installed
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-tour.txt
 	touch $@
 
 $(VENV)/dev.installed: requirements-dev.txt $(VENV)/runtime.installed
