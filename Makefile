@@ -30,7 +30,7 @@ check: $(VENV)/dev.installed
 
 tour: $(VENV)/tour.installed
 	mkdir -p tour
-	PATH="$(abspath $(VENV))/bin:$$PATH" TF_CPP_MIN_LOG_LEVEL=3 $(PY) -m jupytext --quiet --to ipynb --set-kernel python3 \
+	PATH="$(abspath $(VENV))/bin:$$PATH" PYTHONWARNINGS=ignore $(PY) -m jupytext --quiet --to ipynb --set-kernel python3 \
 		--run-path . --execute --output tour/tour.ipynb tour.py
 	$(PY) -m nbconvert --log-level ERROR --to html --embed-images tour/tour.ipynb
 	@echo "tour/tour.html"
