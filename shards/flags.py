@@ -117,7 +117,7 @@ def _usual_snr_db(split):
 
 
 def _plain(value):
-    """Lists as tuples, and whole numbers without a point, so that they are stored as they were typed."""
+    """Turn lists into tuples and whole floats into integers, so that numbers are stored as they were typed."""
     if isinstance(value, list):
         return tuple(_plain(v) for v in value)
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e6 else value

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,6 +90,7 @@ def one_sentence(text):
     return len(text.strip().splitlines()) == 1 and len(text) < 600
 
 
+@lru_cache
 def head():
     """The shipped head at the default azimuths."""
     return hrir.load("mit_kemar", PARAMS.sample_rate_hz, PARAMS.azimuth_deg)

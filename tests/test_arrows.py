@@ -16,8 +16,8 @@ ROOMS = {  # a row a room: whose modules it may import besides its own
     "features": {"console", "params"},
     "hrtf": {"console"},
     "hrir": {"console", "params", "hrtf"},
-    "sound": FOUNDATION | {"hrir", "hrtf"},
-    "shards": FOUNDATION | {"hrir", "hrtf", "sound"},
+    "sound": FOUNDATION | {"hrir"},
+    "shards": FOUNDATION | {"hrir", "sound"},
     "scores": FOUNDATION,
     "network": FOUNDATION | {"hrir", "scores"},
 }

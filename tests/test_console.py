@@ -78,6 +78,18 @@ def test_a_file_that_fails_halfway_leaves_the_one_before(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "a.txt"]
 
 
+def test_work_that_was_stopped_is_not_blamed_on_the_disk(tmp_path):
+    with pytest.raises(InterruptedError):
+        _stop_halfway(tmp_path / "a.txt")
+    assert not list(tmp_path.iterdir())
+
+
+def _stop_halfway(path):
+    with console.atomic_write(path) as partial:
+        partial.write_text("half")
+        raise InterruptedError
+
+
 def test_a_folder_that_cannot_be_made_is_bad_input(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match=r"file/x cannot be written .*; choose a folder"):

@@ -147,11 +147,13 @@ MONO = SHIPPED._replace(response=np.repeat(SHIPPED.response[:, :1], 2, axis=1))
 RIGHT_HALF_CROSSED = SHIPPED._replace(response=np.concatenate([SHIPPED.response[:19], SHIPPED.response[19:, ::-1]]))
 LEVELS_CROSSED = SHIPPED._replace(  # the near ear is earlier and weaker
     response=SHIPPED.response / np.square(np.square(SHIPPED.response).sum(axis=-1, keepdims=True)))
+LOUDER = np.repeat([[[4], [1]], [[1], [4]]], [19, 18], axis=0)  # the left ear, then the right one
+LEVELS_ALONE = SHIPPED._replace(response=SHIPPED.response[:, :1] * LOUDER)  # the near ear is louder and no earlier
 IN_FRONT_ALONE = SHIPPED._replace(response=SHIPPED.response[14:23], azimuth_deg=SHIPPED.azimuth_deg[14:23])
 
 
-@pytest.mark.parametrize("measured", [MONO, RIGHT_HALF_CROSSED, LEVELS_CROSSED, IN_FRONT_ALONE],
-                         ids=["mono", "right half crossed", "levels crossed", "-20 to 20 degrees"])
+@pytest.mark.parametrize("measured", [MONO, RIGHT_HALF_CROSSED, LEVELS_CROSSED, LEVELS_ALONE, IN_FRONT_ALONE],
+                         ids=["mono", "right half crossed", "levels crossed", "levels alone", "-20 to 20 degrees"])
 def test_a_set_that_does_not_tell_left_from_right_is_refused(measured):
     with pytest.raises(BadInput, match="mit_kemar does not tell left from right"):
         hrir._left_and_right(measured, "check")

@@ -4,9 +4,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import samples
+from scipy.special import log_softmax
 
 from network import bands, likelihood
-from network.model import Network
+from network.model import CROP_FRAMES, Network
+from network.readout import soft_labels
 from network.uncertainty import band_disagreement_deg
 from network.unit_vectors import LEAST_DISTANCE, unit_vectors
 from params import Params
@@ -23,11 +25,28 @@ def trained(request):
     return learner, [float(learner.train(some, azimuth_deg, 1e-3)) for _ in range(30)]
 
 
+@pytest.mark.slow
 def test_training_learns_a_few_samples_by_heart(trained):
     _, losses = trained
     assert losses[-1] < 0.7 * losses[0]
 
 
+@pytest.mark.slow
+def test_the_loss_of_a_step_is_that_of_the_whole_samples_without_their_crops(trained):
+    learner, losses = trained
+    untrained = Network(learner.params, templates=TEMPLATES)
+    crop = np.random.default_rng([PARAMS.seed, 0]).integers(14 - CROP_FRAMES + 1)
+    scores = untrained._scored_in_training(samples(16, 14), crop).numpy()
+    assert len(scores) == 2 * 16
+    azimuth_deg = np.linspace(-90, 90, 16)
+    if learner.params.loss == "mse":
+        by_hand = np.square(scores[:16, 0] - azimuth_deg)
+    else:
+        by_hand = -(soft_labels(azimuth_deg, PARAMS) * log_softmax(scores[:16], axis=1)).sum(axis=1)
+    assert losses[0] == pytest.approx(by_hand.mean(), rel=1e-4)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("frames", [20, 11])
 def test_exchanging_the_ears_mirrors_the_answer_exactly(trained, frames):
     """Whatever the weights, which training moves away from where they began."""
@@ -77,6 +96,7 @@ def test_a_source_that_holds_still_is_more_coherent_than_noise():
     assert coherence[1].mean() < 0.3
 
 
+@pytest.mark.slow
 def test_cues_of_a_template_make_it_the_likeliest_in_every_band(network):
     cues = likelihood.template_cues(PARAMS)                                     # (direction, bin, 2)
     some = np.repeat(cues[3::10, :, np.newaxis].astype(np.float16), 50, axis=2)
@@ -97,6 +117,7 @@ def test_the_order_of_distant_frames_hardly_matters_to_the_bands(network):
     assert 0 < np.abs(there - here).mean() < 0.21 * np.abs(elsewhere - here).mean()
 
 
+@pytest.mark.slow
 def test_an_empty_bin_and_a_lone_frame_are_finite(network):
     some = samples(2)
     some[..., 1] = 200
@@ -105,6 +126,7 @@ def test_an_empty_bin_and_a_lone_frame_are_finite(network):
         assert np.isfinite(network.outputs(np.ascontiguousarray(some[:, :, :frames])).output).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames", [25, 50, 51])
 def test_an_answer_is_the_mean_over_segments_of_each_duration(network, frames):
     some = samples(4, frames, seed=5) * np.float16(2)

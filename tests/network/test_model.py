@@ -26,6 +26,7 @@ def saved(network, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_templates_are_kept_with_the_weights(network, saved):
     some = samples(3, SHORT)
     output = network.outputs(some).output
@@ -33,6 +34,7 @@ def test_templates_are_kept_with_the_weights(network, saved):
     assert np.abs(output - Network(PARAMS).outputs(some).output).max() > 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "frames"), [("bands", 10), ("original", 10), ("original", 60)])
 def test_other_durations_train_the_same_weights(name, frames):
     usual, other = (Network(replace(PARAMS, model=name, frames=some)) for some in (PARAMS.frames, frames))
@@ -46,7 +48,8 @@ def test_answers_are_azimuths(network):
     answer = network.answer(samples(5))
     assert {each.shape for each in answer} == {(5,)}
     assert np.abs(answer.azimuth_deg).max() <= 90
-    assert np.all((answer.half_width_68_deg >= 0) & (answer.half_width_68_deg <= answer.half_width_95_deg))
+    assert np.all(answer.half_width_68_deg > 0)
+    np.testing.assert_allclose(answer.half_width_95_deg, 2 * answer.half_width_68_deg)  # as of a Gaussian, uncalibrated
 
 
 def test_the_loss_reported_is_the_loss_trained(network):
@@ -56,6 +59,7 @@ def test_the_loss_reported_is_the_loss_trained(network):
     assert network.loss_of(outputs, azimuth_deg) == pytest.approx(by_hand, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_saved_network_answers_the_same_and_opens_in_keras(network, tmp_path):
     network.save(tmp_path / "a.keras")
     again = Network.load(tmp_path / "a.keras")
@@ -73,6 +77,7 @@ def test_a_saved_network_answers_the_same_and_opens_in_keras(network, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.keras"]
 
 
+@pytest.mark.slow
 def test_a_file_cannot_bring_its_own_layers(network, saved, tmp_path):
     """The description in the file is never used, so a foreign one neither runs nor changes the answer."""
     with zipfile.ZipFile(saved) as good, zipfile.ZipFile(tmp_path / "b.keras", "w") as evil:

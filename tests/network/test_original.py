@@ -23,6 +23,18 @@ def test_the_network_of_the_original_has_its_size_and_loss():
     assert np.isnan(network.answer(samples(3)).half_width_68_deg).all()  # squared error states no uncertainty
 
 
+def test_dropout_follows_from_the_seed_and_the_epoch():
+    """So a resumed run repeats, whatever was drawn before."""
+    network = Network(ORIGINAL)
+    some, drawn = samples(2).astype(np.float32), []
+    for epoch in (2, 2, 3):
+        network.begin_epoch(epoch)
+        drawn.append(network._scores(some, training=True).numpy())
+    assert np.array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[0], drawn[2])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["distribution", "mse"])
 def test_training_learns_a_few_samples_by_heart(loss):
     learner = Network(replace(ORIGINAL, loss=loss))
@@ -44,6 +56,7 @@ def test_a_short_sample_is_repeated():
     assert windows(20).tolist() == [[*range(20), *range(20), *range(10)]]
 
 
+@pytest.mark.slow
 def test_a_long_answer_of_the_original_is_the_mean_of_its_windows():
     network = Network(replace(ORIGINAL, loss="distribution"))
     long = np.random.default_rng(5).normal(0, 1, (3, 321, 100, 2)).astype(np.float16)

@@ -72,14 +72,16 @@ def test_every_run_of_its_script_goes_on_from_the_one_before(tmp_path):
         (tmp_path / str(number) / "best.keras").touch()  # what the next one begins with must be there
 
 
+@pytest.mark.slow
 def test_equal_ears_are_straight_ahead(shipped):
     for frames in (10, 50):
         shape = replace(PARAMS, frames=frames).sample_shape
-        azimuth_deg, spread_deg, _ = shipped.answer(np.zeros((1, *shape), np.float16))
+        azimuth_deg, half_width_deg, _ = shipped.answer(np.zeros((1, *shape), np.float16))
         assert abs(azimuth_deg[0]) < 1
-        assert spread_deg[0] < 5
+        assert half_width_deg[0] < 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("changes", "least_percent", "most_mae_deg"), [
     ({"snr_db": (20,)}, 99, 1.0),
     ({"snr_db": (0,)}, 93, 2.0),
@@ -92,22 +94,24 @@ def test_equal_ears_are_straight_ahead(shipped):
 ])
 def test_it_knows_where_unseen_talkers_are(shipped, demo, changes, least_percent, most_mae_deg):
     samples, azimuth_deg = mixed(demo, 4, **changes)
-    answer, spread, _ = shipped.answer(samples)
+    answer, half_width, _ = shipped.answer(samples)
     error = np.abs(answer - azimuth_deg)
     assert 100 * np.mean(error <= 5.5) >= least_percent
     assert error.mean() <= most_mae_deg
-    assert np.all(np.isfinite(spread))
+    assert np.all(np.isfinite(half_width))
 
 
+@pytest.mark.slow
 def test_it_is_less_sure_where_it_errs(shipped, demo):
     samples, azimuth_deg = mixed(demo, 6, snr_db=(-10,))
-    answer, spread, within_95 = shipped.answer(samples)
+    answer, half_width, within_95 = shipped.answer(samples)
     wrong = np.abs(answer - azimuth_deg) > 10
     assert 3 < wrong.sum() < 0.7 * len(wrong)
-    assert np.median(spread[wrong]) > np.median(spread[~wrong])
+    assert np.median(half_width[wrong]) > np.median(half_width[~wrong])
     assert np.median(within_95[wrong]) > 2 * np.median(within_95[~wrong])
 
 
+@pytest.mark.slow
 def test_testing_takes_it(shards, tmp_path):
     run_script("Testing.py", "--data", shards, "--models", FOLDER, "--out", tmp_path)
     figures = json.loads((tmp_path / "results.json").read_text())

@@ -24,7 +24,13 @@ def test_learning_rate_rises_and_falls():
     assert rates[0] < 0.05 * max(rates)
     assert rates[-1] < 1e-6
     peak = int(np.argmax(rates))
+    assert peak == 20  # the warm-up is 2 % of the steps
     assert np.all(np.diff(rates[peak:]) <= 0)
+
+
+@pytest.mark.parametrize(("epochs", "patience"), [(1, 5), (20, 5), (50, 10), (500, 100)])
+def test_patience_is_a_fifth_of_the_epochs_and_at_least_5(epochs, patience):
+    assert training.patience_for(epochs, PARAMS) == patience
 
 
 def test_epochs_follow_the_number_of_samples():
@@ -47,6 +53,7 @@ def weights(path):
     return Network.load(path).keras_model.get_weights()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_as_an_undisturbed_one(feed, tmp_path):
     whole, cut = console.folder_for_output(tmp_path / "whole"), console.folder_for_output(tmp_path / "cut")
     training.fit(feed, 3, whole, resume=False)
@@ -70,10 +77,12 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(feed, tmp_path):
         for one, two in zip(weights(whole / name), weights(cut / name), strict=True):
             assert np.array_equal(one, two)
     rows = [list(csv.DictReader((folder / "history.csv").read_text().splitlines())) for folder in (whole, cut)]
+    assert all(float(r["samples_per_s"]) * float(r["seconds"]) > feed.training_count for r in rows[0])
     assert [r["validation_loss"] for r in rows[0]] == [r["validation_loss"] for r in rows[1]]
     assert [row["epoch"] for row in history] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_several_origins_are_averaged_and_others_refused(feed, tmp_path):
     origins = [tmp_path / f"{seed}.keras" for seed in (1, 2)]
     for seed, origin in zip((1, 2), origins):
@@ -87,6 +96,7 @@ def test_several_origins_are_averaged_and_others_refused(feed, tmp_path):
         training.fit(feed, 1, tmp_path, False, [origins[0], tmp_path / "other.keras"])
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_network_and_cannot_be_resumed(opened, tmp_path):
     one, other = (Network(replace(PARAMS, seed=seed)).keras_model.get_weights()[0] for seed in (1, 2))
     assert not np.array_equal(one, other)
@@ -95,6 +105,7 @@ def test_another_seed_gives_another_network_and_cannot_be_resumed(opened, tmp_pa
         training.fit(ShardFeed([opened], replace(PARAMS, seed=1)), 2, tmp_path, resume=True)
 
 
+@pytest.mark.slow
 def test_training_stops_early_and_keeps_the_best(feed, tmp_path, monkeypatch):
     losses = iter([3.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0])
     monkeypatch.setattr(training, "_train_epoch", lambda *_: 1.0)
@@ -112,6 +123,7 @@ def test_a_loss_that_explodes_is_reported(feed, tmp_path, monkeypatch):
     assert not (tmp_path / "last.keras").exists()
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_training_with_one_sentence(tmp_path):
     batch = samples(8), np.linspace(-80, 80, 8)
     feed = SimpleNamespace(params=PARAMS, made_with=None, fingerprint="x", training_count=8, validation_count=8,

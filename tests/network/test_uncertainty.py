@@ -38,6 +38,7 @@ def some_distributions(count):
     return np.random.default_rng(1).dirichlet(np.full(37, 0.1), count)
 
 
+@pytest.mark.slow
 def test_calibrated_half_widths_hold_the_share_of_errors_they_state():
     rng = np.random.default_rng(0)
     width_deg, azimuth_deg = rng.uniform(4, 40, 16_000), rng.uniform(-90, 90, 16_000)
@@ -64,6 +65,14 @@ def test_what_was_never_seen_in_calibration_counts_as_the_most_extreme_that_was(
     calibration = Calibration.fit(predictors, error_deg)
     beyond, at_the_end = (calibration.half_widths(np.full((1, 3), value)) for value in (1e6, 1.0))
     np.testing.assert_array_equal(beyond, at_the_end)
+
+
+def test_the_95_percent_half_width_is_never_the_smaller_one():
+    """Two regressions may cross beyond the answers that they were fitted to."""
+    crossing = Calibration((-1.0,), (1.0,), (np.log(10.0), 0.0), (np.log(5.0), 1.0))
+    near, far = crossing.half_widths(np.array([[-1.0], [1.0]]))
+    np.testing.assert_allclose(near, 10, atol=0.1)
+    np.testing.assert_allclose(far, [10, 5 * np.e], atol=0.1)
 
 
 def test_few_errors_are_enough_to_calibrate():

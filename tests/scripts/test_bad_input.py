@@ -5,11 +5,15 @@ Most run in this process, through console.run as the scripts do; a few prove tha
 import os
 import resource
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import soundfile as sf
 from helpers import ROOT, one_sentence, run_process, run_script
+
+import console
 
 RATE = 16_000
 RNG = np.random.default_rng(0)
@@ -163,6 +167,9 @@ def test_stereo_is_mixed_down_with_a_notice(folders):
     ("SpatialiseTRAIN.py", ["--room-share", "1.5", "--rt60-s", "0.2", "0.4"], "--room-share"),
     ("SpatialiseTRAIN.py", ["--head-share", "0.5"], "without --head-size or --head-colour-db or --side-level-db"),
     ("SpatialiseTRAIN.py", ["--room-share", "0.5"], "--room-share does nothing without --rt60-s"),
+    ("TrainingCNN.py", ["--weights", 1, 2], "--weights 1 2 is not possible"),
+    ("TrainingCNN.py", ["--data", "a", "b", "--weights", 1, 0], "--weights 1 0 is not possible"),
+    ("TrainingCNN.py", ["--from", "nowhere.keras"], "--from nowhere.keras is not a file"),
     ("TrainingCNN.py", ["--data", "not there"], "not there"),
     ("Testing.py", ["--data", "not there"], "not there"),
 ])
@@ -173,6 +180,7 @@ def test_flags_that_make_no_sense(tmp_path, script, flags, message):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("script", "flags", "message"), [
     ("SpatialiseTRAIN.py", ["--excerpts", 0], "SpatialiseTRAIN.py: --excerpts 0 is not possible"),
     ("TrainingCNN.py", ["--no-such-flag"], "TrainingCNN.py: unrecognized arguments: --no-such-flag"),
@@ -182,6 +190,25 @@ def test_a_process_ends_with_status_2_and_without_a_traceback(tmp_path, script, 
     assert message in refused.stderr
     assert one_sentence(refused.stderr)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_takes_its_name_in_one_step(tmp_path):
+    """Renamed, not copied: a process killed in between leaves the old one or the new one."""
+    with console.atomic_write(tmp_path / "a") as partial:
+        partial.write_text("new")
+        number = partial.stat().st_ino
+    assert (tmp_path / "a").stat().st_ino == number
+
+
+def test_a_reader_that_leaves_early_is_no_fault():
+    """As in `Testing.py | head`."""
+    code = "import sys, console; sys.exit(console.run(lambda: [print('row' * 9999, flush=True) for _ in range(99)]))"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as running:
+        running.stdout.read(9)
+        running.stdout.close()
+        assert running.stderr.read() == ""
+    assert running.returncode == 2
 
 
 def test_a_disk_that_fills_keeps_what_was_made(folders):
@@ -251,6 +278,7 @@ def test_training_on_a_torn_shard(short_shards, tmp_path):
     assert one_sentence(refused.stderr)
 
 
+@pytest.mark.slow
 def test_training_on_a_damaged_shard(short_shards, tmp_path):
     damaged = tmp_path / "damaged"
     shutil.copytree(short_shards, damaged)
@@ -263,6 +291,7 @@ def test_training_on_a_damaged_shard(short_shards, tmp_path):
     assert one_sentence(refused.stderr)
 
 
+@pytest.mark.slow
 def test_testing_without_or_with_foreign_models(short_shards, tmp_path):
     refused = run_script("Testing.py", "--data", short_shards, "--models", tmp_path, "--out", tmp_path / "r", status=2)
     assert "best.keras does not exist" in refused.stderr
@@ -273,6 +302,7 @@ def test_testing_without_or_with_foreign_models(short_shards, tmp_path):
     assert one_sentence(refused.stderr)
 
 
+@pytest.mark.slow
 def test_training_on_a_disk_that_fills(short_shards, tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))

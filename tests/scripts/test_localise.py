@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 import soxr
-from helpers import FakeAnswer, from_all_around, one_sentence, run_script, through_the_head
+from helpers import ROOT, FakeAnswer, from_all_around, one_sentence, run_script, through_the_head
 
 import Localise
 from console import BadInput
@@ -35,7 +35,7 @@ def talk(demo):
 
 @pytest.fixture(scope="module")
 def localised(talk, tmp_path_factory):
-    """What Localise.py says of a folder of good and bad recordings, and the folder of its results."""
+    """What Localise.py prints about a folder of good and bad recordings, and the folder of its results."""
     folder = tmp_path_factory.mktemp("recordings")
     signal, noise = talk
     sf.write(folder / "talk.wav", signal, RATE, subtype="PCM_16")
@@ -60,6 +60,7 @@ def azimuths(table, begin_s, end_s):
     return [text and float(text) for text in some]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["talk", "talk48"])
 def test_talkers_are_where_they_are_and_silence_is_a_gap(localised, name):
     table = rows(localised[1], name)
@@ -74,11 +75,13 @@ def test_talkers_are_where_they_are_and_silence_is_a_gap(localised, name):
     assert all(float(row["level_db"]) < -80 for row in table if 3.6 <= float(row["time_s"]) <= 5.4)
 
 
+@pytest.mark.slow
 def test_noise_from_all_around_is_mostly_a_gap(localised):
     heard = [each for each in azimuths(rows(localised[1], "noise"), 0, 10) if each != ""]
     assert len(heard) <= 0.3 * len(rows(localised[1], "noise"))
 
 
+@pytest.mark.slow
 def test_exchanged_ears_mirror_the_answer(localised, talk, tmp_path):
     as_is, swapped = (rows(localised[1], name) for name in ("talk", "swapped"))
     for one, other in zip(as_is, swapped, strict=True):
@@ -93,6 +96,29 @@ def test_exchanged_ears_mirror_the_answer(localised, talk, tmp_path):
                                                      for row in swapped]
 
 
+@pytest.mark.slow
+def test_recordings_that_are_all_bad_are_refused(write, tmp_path):
+    mono, text = write("mono.wav", np.ones(2 * RATE)), tmp_path / "text.wav"
+    text.write_text("not audio")
+    refused = run_script("Localise.py", mono, "--out", tmp_path, status=2).stderr
+    assert "mono.wav has one channel" in refused
+    assert one_sentence(refused)
+    refused = run_script("Localise.py", mono, text, "--out", tmp_path, status=2).stderr.splitlines()
+    assert [line.partition(":")[0] for line in refused] == ["Skipped", "Skipped", "Localise.py"]
+    assert "none of the 2 recordings could be used" in refused[2]
+
+
+@pytest.mark.slow
+def test_the_example_of_the_readme_runs(talk, tmp_path, monkeypatch):
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)[1]
+    sf.write(tmp_path / "talk.wav", talk[0], RATE, subtype="PCM_16")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(code, names)
+    assert len(names["track"].time_s) == 80
+
+
+@pytest.mark.slow
 def test_the_folder_is_summed_up(localised):
     done, out = localised
     assert "skipped 2" in done.stdout
@@ -114,7 +140,7 @@ def args(**changes):
     return argparse.Namespace(**({"channels": None, "swap_ears": False} | changes))
 
 
-@pytest.mark.parametrize(("signal", "changes", "says"), [
+@pytest.mark.parametrize(("signal", "changes", "message"), [
     (np.ones(RATE * 2), {}, "has one channel"),
     (np.ones((RATE * 2, 4)), {}, "--channels 1 2"),
     (np.ones((RATE * 2, 4)), {"channels": (1, 5)}, "has 4 channels"),
@@ -123,9 +149,9 @@ def args(**changes):
     (np.full((RATE * 2, 2), np.nan), {}, "NaN"),
     (np.random.default_rng(0).normal(0, 0.1, (RATE * 2, 2)) * [1, 0], {}, "nothing in its right channel"),
 ])
-def test_what_is_not_binaural_is_refused(write, signal, changes, says):
+def test_what_is_not_binaural_is_refused(write, signal, changes, message):
     path = write("bad.wav", signal)
-    with pytest.raises(BadInput, match=re.escape(says)) as refusal:
+    with pytest.raises(BadInput, match=re.escape(message)) as refusal:
         Localise.localise(path, tracker(), args(**changes))
     assert "bad.wav" in str(refusal.value)
     assert one_sentence(str(refusal.value))
@@ -176,7 +202,7 @@ def test_two_recordings_of_one_name_get_results_of_their_own(tmp_path):
     assert Localise.output_names(paths) == ["talk", "talk (2)", "other"]
 
 
-@pytest.mark.parametrize(("flags", "says"), [
+@pytest.mark.parametrize(("flags", "message"), [
     ([], "name a file or a folder"),
     (["--live", "a.wav"], "not both"),
     (["nowhere.wav"], "nowhere.wav does not exist"),
@@ -184,7 +210,7 @@ def test_two_recordings_of_one_name_get_results_of_their_own(tmp_path):
     (["nowhere.wav", "--channels", "1", "1"], "--channels"),
     (["nowhere.wav", "--format", "xml"], "--format"),
 ])
-def test_flags_that_make_no_sense(tmp_path, flags, says):
+def test_flags_that_make_no_sense(tmp_path, flags, message):
     refused = run_script("Localise.py", *flags, status=2, cwd=tmp_path).stderr
-    assert says in refused
+    assert message in refused
     assert one_sentence(refused)

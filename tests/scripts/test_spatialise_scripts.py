@@ -64,6 +64,7 @@ def test_both_noise_fields_are_drawn(folders, tmp_path):
     assert len(set(starts.tolist())) == 16
 
 
+@pytest.mark.slow
 def test_jobs_and_seed(folders, tmp_path):
     for name, jobs, seed in (("a", 1, 3), ("b", 4, 3), ("c", 1, 4)):
         run_script("SpatialiseTRAIN.py", *folders, "--out", tmp_path / name, "--snr-db", 0, "--jobs", jobs,
@@ -72,6 +73,7 @@ def test_jobs_and_seed(folders, tmp_path):
     assert not set(digests(tmp_path / "a").values()) & set(digests(tmp_path / "c").values())
 
 
+@pytest.mark.slow
 def test_killed_resumed_finished_replaced_and_refused(folders, wavs, tmp_path):
     flags = [*folders, "--snr-db", -6, 0, 6, "--excerpts", 4, "--jobs", 1]
     run_script("SpatialiseTEST.py", *flags, "--out", tmp_path / "whole")
@@ -99,8 +101,8 @@ def test_killed_resumed_finished_replaced_and_refused(folders, wavs, tmp_path):
     original = speech[0].read_bytes()
     try:
         speech[0].write_bytes(speech[1].read_bytes())  # another talker under the same name
-        said = run_script("SpatialiseTEST.py", *flags, "--out", cut).stderr
-        assert said.count("was replaced") == 2
+        printed = run_script("SpatialiseTEST.py", *flags, "--out", cut).stderr
+        assert printed.count("was replaced") == 2
         changed = {path.name for path in cut.glob("*.npz") if path.stat().st_mtime_ns != times[path]}
         assert changed == {name for name in digests(cut) if name.startswith(speech[0].stem)}
     finally:
@@ -112,15 +114,16 @@ def test_killed_resumed_finished_replaced_and_refused(folders, wavs, tmp_path):
     assert len(digests(cut)) == 2
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_with_one_line(folders, tmp_path):
     running = start_process("SpatialiseTEST.py", *folders, "--excerpts", 40, "--out", tmp_path)
     while not list(tmp_path.glob("*.partial")):
         time.sleep(0.01)
         assert running.poll() is None
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=60)
+    _, printed = running.communicate(timeout=60)
     assert running.returncode == 130
-    assert said == "SpatialiseTEST.py: interrupted; what was finished is kept and nothing is half written.\n"
+    assert printed == "SpatialiseTEST.py: interrupted; what was finished is kept and nothing is half written.\n"
     assert not list(tmp_path.glob("*.partial"))
 
 
@@ -144,6 +147,7 @@ def test_start_up_is_light():
     assert not any(name in heard for name in ("tensorflow", "keras", "librosa", "numba", "matplotlib"))
 
 
+@pytest.mark.slow
 def test_a_set_of_fewer_directions(folders, tmp_path):
     whole = room_file(tmp_path / "whole.sofa")
     sofa = sofar.read_sofa(str(whole), verbose=False)
@@ -154,11 +158,12 @@ def test_a_set_of_fewer_directions(folders, tmp_path):
     refused = run_script("SpatialiseTEST.py", *flags, status=2).stderr
     assert "--azimuth-deg -90 is not possible with narrow: its nearest measured direction is -60 degrees" in refused
     assert not (tmp_path / "out").exists()
-    said = run_script("SpatialiseTEST.py", *flags, "--azimuth-deg", -45, 45)
-    assert "Noise comes from 25 of 37 directions, -60 to 60 degrees" in said.stderr
+    printed = run_script("SpatialiseTEST.py", *flags, "--azimuth-deg", -45, 45)
+    assert "Noise comes from 25 of 37 directions, -60 to 60 degrees" in printed.stderr
     assert json.loads(str(load_shards(tmp_path / "out")[0]["params"]))["circle_deg"] == list(range(-60, 61, 5))
 
 
+@pytest.mark.slow
 def test_the_world_and_its_parts(folders, tmp_path):
     run_script("SpatialiseTRAIN.py", *folders, "--out", tmp_path / "world", "--world", "--excerpts", 3, "--rt60-s", 0.2,
                0.4, "--listen", tmp_path / "listen")

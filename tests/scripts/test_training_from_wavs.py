@@ -11,14 +11,15 @@ from helpers import run_script, start_process
 from shards import on_the_fly
 
 
+@pytest.mark.slow
 def test_training_straight_from_wavs(wavs, tmp_path, monkeypatch):
     monkeypatch.setattr(on_the_fly, "VALIDATION_CHUNKS", 4)
     flags = ["--from-wavs", "--speech", wavs("SpeechTRAIN", 4), "--noise", wavs("NoiseTRAIN", 2), "--samples", 600,
              "--frames", 10, "--snr-range-db", 0, 30, "--out", tmp_path / "models"]
-    said = run_script("TrainingCNN.py", *flags)
-    assert said.stderr == ""
-    assert "mixtures on the fly of 4 speech x 2 noise files, 1 epochs" in said.stdout
-    assert "mit_kemar: 37 directions" in said.stdout
+    printed = run_script("TrainingCNN.py", *flags)
+    assert printed.stderr == ""
+    assert "mixtures on the fly of 4 speech x 2 noise files, 1 epochs" in printed.stdout
+    assert "mit_kemar: 37 directions" in printed.stdout
     assert not list(tmp_path.glob("**/*.npz"))
     again = run_script("TrainingCNN.py", *flags, "--resume", "--workers", 1)
     assert "epoch " not in again.stdout.split("1 epochs")[1].split("best.keras")[0]
@@ -27,6 +28,7 @@ def test_training_straight_from_wavs(wavs, tmp_path, monkeypatch):
     assert "cannot be resumed" in run_script("TrainingCNN.py", *flags, "--resume", "--world", status=2).stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["Ctrl-C", "killed"])
 def test_training_from_wavs_leaves_no_worker_behind(wavs, tmp_path, ending):
     flags = ["--from-wavs", "--speech", wavs("SpeechTRAIN", 3), "--noise", wavs("NoiseTRAIN", 1), "--model", "original",
@@ -47,11 +49,11 @@ def test_training_from_wavs_leaves_no_worker_behind(wavs, tmp_path, ending):
         left = processes_of(running.pid)
         if left:
             os.killpg(running.pid, signal.SIGKILL)
-        _, said = running.communicate(timeout=60)
+        _, printed = running.communicate(timeout=60)
     assert not left
     if ending == "Ctrl-C":
         assert running.returncode == 130
-        assert said == "TrainingCNN.py: interrupted; what was finished is kept and nothing is half written.\n"
+        assert printed == "TrainingCNN.py: interrupted; what was finished is kept and nothing is half written.\n"
     assert not list((tmp_path / "models").glob("*.partial"))
 
 

@@ -82,7 +82,7 @@ def test_the_ears_are_the_channels_asked_for(write):
 
 
 @pytest.mark.parametrize(("count", "channels", "says"), [
-    (1, None, "has one channel"), (3, None, "has 3 channels; say which"), (2, (1, 3), "so --channels 1 3 is not")])
+    (1, None, "has one channel"), (3, None, "has 3 channels; name those"), (2, (1, 3), "so --channels 1 3 is not")])
 def test_a_recording_without_two_ears_is_refused(write, count, channels, says):
     path = write("bad.wav", np.zeros((100, count)))
     with pytest.raises(BadInput, match=says):
@@ -111,7 +111,7 @@ def test_a_folder_without_audio_is_refused(tmp_path, folder, says):
 @pytest.fixture
 def cached(write):
     files = [audio.Audio(write(f"{i}.wav", tone(1.1)), f"{i}", "", 1) for i in range(4)]
-    return files, audio.AudioCache(PARAMS, most_bytes=3 * 18_000 * 4)
+    return files, audio.AudioCache(PARAMS, most_bytes=round(3.1 * 17_600 * 4))
 
 
 def test_the_cache_keeps_within_its_bytes(cached):
@@ -125,6 +125,16 @@ def test_the_cache_keeps_within_its_bytes(cached):
 def test_the_cache_does_not_read_a_file_twice(cached):
     files, cache = cached
     assert cache.speech(files[-1]) is cache.speech(files[-1])
+
+
+def test_the_cache_drops_what_was_not_used_for_longest(cached):
+    files, cache = cached
+    first, second, *_ = [cache.speech(each) for each in files[:2]]
+    assert cache.speech(files[0]) is first
+    cache.speech(files[2])
+    cache.speech(files[3])
+    assert cache.speech(files[0]) is first
+    assert cache.speech(files[1]) is not second
 
 
 def test_one_file_as_speech_and_as_noise_may_begin_in_different_places(cached):

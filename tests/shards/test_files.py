@@ -1,5 +1,6 @@
 """Shards: written whole, read in parts, refused where they are torn, foreign or damaged."""
 import json
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -34,6 +35,11 @@ def test_the_same_contents_give_the_same_bytes_in_any_pieces(tmp_path):
     for name, pieces in (("a", [samples]), ("b", [samples[:1], samples[1:]])):
         files.write_shard(tmp_path / name, 4, pieces, lambda: {"labels": np.arange(4)}, PARAMS)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_the_bytes_do_not_tell_when_they_were_written(fake_shard):
+    with zipfile.ZipFile(fake_shard("a.npz", "s").path) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
 def test_rows_are_read_from_where_they_are(fake_shard):
@@ -88,7 +94,7 @@ def damaged(shard, bits):
     shard.path.write_bytes(raw)
 
 
-@pytest.mark.parametrize("bits", [0x7E00, 0x7C00, 0x4900], ids=["NaN", "infinity", "10 rad"])
+@pytest.mark.parametrize("bits", [0x7E00, 0x7C00, 0x4400, 0x4249], ids=["NaN", "infinity", "4 rad", "pi and a bit"])
 def test_damaged_samples_are_found(fake_shard, bits):
     shard = fake_shard("a.npz", "s")
     damaged(shard, bits)

@@ -140,6 +140,13 @@ def test_labels_belong_to_their_samples(audio, in_this_process):
     assert ild_db[labels == -60].max() < -2
 
 
+def test_of_snrs_given_as_steps_all_are_drawn(audio, in_this_process, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(on_the_fly, "noise_gain", lambda front, noise, snr_db: drawn.append(snr_db) or 1.0)
+    everything(feed(audio, replace(PARAMS, snr_range_db=(), snr_db=(-5, 0, 10))).training(1))
+    assert set(drawn) == {-5, 0, 10}
+
+
 @pytest.fixture
 def chunk_of_many_azimuths(audio, in_this_process):
     params = replace(PARAMS, azimuth_deg=tuple(range(-90, 91, 5)), snr_range_db=(40, 40), noise_field=("diffuse",))

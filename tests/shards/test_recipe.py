@@ -34,7 +34,14 @@ def all_cues(pair, made_by, excerpts=None):
 def test_there_is_a_mixture_for_each_excerpt_and_snr(pair):
     mixtures = list(samples_of_pair(pair, mixer(), AudioCache(PARAMS)))
     assert [mixture.snr_db for mixture in mixtures] == [0, 20, 0, 20]
-    assert mixtures[0].speech.start < mixtures[2].speech.start  # each excerpt from its part of the file
+
+
+def test_each_excerpt_is_drawn_from_its_part_of_the_file_and_has_its_own_noise(pair):
+    mixtures = list(samples_of_pair(pair, mixer(excerpts=4, snr_db=(0,)), AudioCache(PARAMS)))
+    starts = AudioCache(PARAMS).speech(pair.speech).starts
+    quarters = [np.searchsorted(starts, mixture.speech.start) * 4 // len(starts) for mixture in mixtures]
+    assert quarters == [0, 1, 2, 3]
+    assert len({mixture.noise.signals.tobytes() for mixture in mixtures}) == 4
 
 
 def test_the_cues_are_those_of_the_ears_at_the_snr(pair):

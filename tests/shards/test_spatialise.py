@@ -1,8 +1,10 @@
 """The run of the Spatialise scripts: heads, what is missing, and the same bytes with any number of jobs."""
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile as sf
 
 import hrir
 from console import BadInput
@@ -67,14 +69,30 @@ def test_shards_of_another_run_are_refused_or_removed(run, tmp_path):
     assert {shard.params["seed"] for shard in open_shards(tmp_path, PARAMS, "X.py")} == {1}
 
 
-def test_listening_examples_differ_by_azimuth_alone(run, tmp_path):
-    import soundfile as sf
+def test_a_shard_that_is_stopped_leaves_no_file(tmp_path):
+    class Plan:
+        path, names = tmp_path / "a.npz", ("s", "n")
 
+        def count(self, params):
+            return 2
+
+        def samples(self, mixer, audio):
+            stop.set()
+            yield np.zeros((2, *PARAMS.sample_shape), np.float16), {}
+
+    stop = threading.Event()
+    with pytest.raises(InterruptedError):
+        spatialise._make_shard(Plan(), mixing.Mixer(PARAMS, []), None, {}, stop)
+    assert not list(tmp_path.iterdir())
+
+
+def test_listening_examples_are_at_the_highest_snr_from_every_azimuth(run, tmp_path, capsys):
     run(tmp_path / "out", "--listen", tmp_path / "ears")
     levels_db = {}
     for path in (tmp_path / "ears").iterdir():
         signal, _ = sf.read(path)
         levels_db[path.name] = 10 * np.log10(np.mean(np.square(signal), axis=0))
+    assert "2 wavs of speech0.wav in noise0.wav at 20 dB" in capsys.readouterr().out
     left, right = levels_db["azimuth_-30_deg.wav"], levels_db["azimuth_+20_deg.wav"]
     assert left[0] > left[1]
     assert right[1] > right[0]
@@ -125,6 +143,13 @@ def test_shards_name_their_sets_and_digests_but_no_path():
     made_with = spatialise.scenes_with(heads, params)
     assert made_with["hrir_set"] == ["mit_kemar"]
     assert made_with["hrir_sha256"] == [heads[0].sha256]
+
+
+def test_a_talker_does_not_compete_with_a_copy_of_itself():
+    speech = [Audio(None, name, digest, 1) for name, digest in (("a", "1"), ("copy of a", "1"), ("b", "2"))]
+    params = replace(PARAMS, noise_field=("talker",))
+    assert spatialise._competing_talkers(speech[0], speech, params) == speech[2:]
+    assert spatialise._competing_talkers(speech[0], speech, PARAMS) == []
 
 
 @pytest.mark.parametrize("field", ["talker", "mixed"])

@@ -266,7 +266,7 @@ def test_the_coloration_of_the_source_is_the_same_at_both_ears_and_from_everywhe
     assert np.abs(change_db - change_db[1, 0]).mean() < 0.5
 
 
-@pytest.mark.parametrize("starts", [[0], [40_000]])
+@pytest.mark.parametrize("starts", [[0], [0] + 50 * [3 * 16_000 - PARAMS.excerpt_length]], ids=["first", "last"])
 def test_a_faster_source_is_higher_and_sounds_to_its_end(starts):
     seconds = np.arange(3 * 16_000) / 16_000
     tone = excerpts.Clip(np.sin(2 * np.pi * 1000 * seconds).astype(np.float32), np.array(starts))
@@ -293,6 +293,15 @@ def test_microphone_spectra_reach_speech_and_diotic_noise_alike():
                                      for ears in (noise.signals, speech.signals[0], plain.signals[0]))
     assert np.std(noise_db) > 0.5
     assert np.corrcoef(noise_db, speech_db - plain_db)[0, 1] > 0.95
+
+
+def test_microphones_are_behind_the_reverberation_too():
+    bare, through = (mixer(rt60_s=(0.2, 0.2), **microphones).draw_scene(np.random.default_rng(0)) for microphones in
+                     ({}, {"mic_level_db": 1.0}))
+    of_tail, of_hrtf = (np.subtract(*power_db(np.abs(after))) - np.subtract(*power_db(np.abs(before)))
+                        for after, before in ((through.tail, bare.tail), (through.hrtf[0], bare.hrtf[0])))
+    assert abs(of_hrtf) > 0.1  # dB between the ears
+    assert of_tail == pytest.approx(of_hrtf, abs=0.02)
 
 
 @pytest.mark.parametrize("field", ["diffuse", "diotic", "directional", "talker"])
@@ -325,11 +334,45 @@ def test_diotic_noise_is_the_noise_file_at_both_ears():
     np.testing.assert_array_equal(noise.signals, [NOISE.samples[begins:begins + PARAMS.sample_length]] * 2)
 
 
+def test_diffuse_noise_is_another_excerpt_from_every_direction(monkeypatch):
+    given = []
+    real = mixing.noise_fields.diffuse
+    monkeypatch.setattr(mixing.noise_fields, "diffuse", lambda *args: given.append(args[0]) or real(*args))
+    noise_of(mixer(noise_field=("diffuse",)))
+    assert len({excerpt.tobytes() for excerpt in given[0]}) == len(AZIMUTHS["circle_deg"])
+
+
+def test_the_second_of_mixed_noises_is_up_to_10_db_weaker_or_stronger(monkeypatch):
+    levels_db = []
+    real = mixing.noise_fields.noise_gain
+    monkeypatch.setattr(mixing.noise_fields, "noise_gain", lambda one, other, db: levels_db.append(db) or real(
+        one, other, db))
+    made_by = mixer(noise_field=("mixed",))
+    for seed in range(30):
+        noise_of(made_by, seed)
+    assert -10 <= min(levels_db) < -7
+    assert 7 < max(levels_db) <= 10
+
+
+def test_a_point_source_comes_from_the_circle_of_directions():
+    noise = noise_of(mixer(noise_field=("directional",), azimuth_deg=(-90, 0), circle_deg=(90,)))
+    assert np.subtract(*power_db(noise.signals)[::-1]) > 5
+
+
 def test_directional_noise_comes_from_either_half():
     made_by = mixer(noise_field=("directional",))
     ilds_db = [np.subtract(*power_db(noise_of(made_by, seed).signals)[::-1]) for seed in range(20)]
     assert min(ilds_db) < -5
     assert max(ilds_db) > 5
+
+
+@pytest.mark.parametrize(("field", "is_silent"), [("talker", True), ("directional", False)])
+def test_noise_goes_round_and_a_talker_begins_after_silence(field, is_silent):
+    """In a room the sound at the end of a file would be reverberation before its silent beginning."""
+    made_by, rng = mixer(noise_field=(field,), rt60_s=(0.6, 0.6)), np.random.default_rng(0)
+    silent_first = excerpts.Clip(np.where(np.arange(16_000) < 8_000, 0, SPEECH.samples[:16_000]), np.array([0]))
+    noise = made_by.noise_at_ears(rng, made_by.draw_scene(rng), silent_first, lambda rng: silent_first)
+    assert (np.abs(noise.signals).max() < 1e-6) == is_silent
 
 
 @pytest.fixture(scope="module")

@@ -130,6 +130,16 @@ def test_a_reflection_arrives_when_its_image_source_does(azimuth_deg, yaw_deg):
     assert first == pytest.approx((np.hypot(1, 2) - 1) / 343 * RATE, abs=1)
 
 
+@pytest.mark.parametrize(("azimuth_deg", "metres"), [(-90, 3), (90, 5)])
+def test_a_wall_on_the_left_reflects_a_source_on_the_left_first(azimuth_deg, metres):
+    """The head faces +x, 2 m from the wall y = 8 m on its left; the source is 1 m to either side."""
+    room = rooms.Room(np.array([20.0, 8.0, 20.0]), np.array([8.0, 6.0, 10.0]), 0.0, 1.0, 0.5, 0.0)
+    click = np.zeros((37, 2, 3), np.float32)
+    click[:, :, 0] = 1
+    reflections = rooms._first_reflections(room, click, HEAD.azimuth_deg, RATE)[18 + azimuth_deg // 5, 0]
+    assert np.flatnonzero(reflections)[0] == pytest.approx((metres - 1) / 343 * RATE, abs=1)
+
+
 def test_a_table_adds_the_source_mirrored_in_it():
     """1.2 m away and 0.45 m above it: 1.5 m of way, so 0.3 m later and 1.2 / 1.5 as loud, from 36.9 degrees below."""
     with_table = PLAIN_ROOM._replace(table_below_m=0.45, table_gain=0.5)
@@ -139,6 +149,15 @@ def test_a_table_adds_the_source_mirrored_in_it():
     for azimuth_deg, from_deg in ((0, 0), (-90, -55), (90, 55), (30, 25)):  # asin(0.8 sin azimuth), to 5 degrees
         expected = 0.5 * 0.8 * HEAD.response[18 + from_deg // 5]
         assert np.allclose(added[18 + azimuth_deg // 5][:, at:at + taps], expected, atol=1e-6)
+
+
+def test_the_tail_has_the_interaural_delay_of_the_head():
+    """A head whose right ear is 3 samples late from everywhere."""
+    clicks = np.zeros((37, 2, 8), np.float32)
+    clicks[:, 0, 2] = clicks[:, 1, 5] = 1
+    _, (left, right) = rooms.responses(PLAIN_ROOM, clicks, HEAD.azimuth_deg, RATE, np.random.default_rng(0))
+    lags = range(-5, 6)
+    assert lags[np.argmax([np.dot(left[5:-5], np.roll(right, -lag)[5:-5]) for lag in lags])] == 3
 
 
 def test_the_tail_has_the_coherence_of_a_diffuse_field_at_the_head():
