@@ -1,9 +1,9 @@
 # %% [markdown]
 # # One sound, step by step, from wav to answer
 # A talker stands 45 degrees to your right, and one signal reaches each ear. This tour finds the 45 degrees in the two
-# signals, with every formula written out. Run it with `python tour.py` (under a minute on two cores, no GPU), or open
-# it as a notebook: VS Code and Spyder take the file as it is, Jupyter needs the package jupytext. Its pictures and
-# sounds go to the folder `tour`; wear headphones. **For real:** `shards/audio.py` writes wavs, `scores/plots.py` draws.
+# signals, with every formula written out. `python tour.py` runs it in under a minute on two cores, without a GPU. It
+# is a notebook, too: VS Code and Spyder open it as it is, Jupyter needs the package jupytext. Pictures and sounds go to
+# the folder `tour`; wear headphones. **For real:** `shards/audio.py` writes wavs, `scores/plots.py` draws.
 #
 # | word | meaning |
 # |---|---|
@@ -39,24 +39,25 @@ def listen(signal, name):
         display(Audio(OUT / f"{name}.wav"))
 def show(name, **labels):
     plt.gca().set(**labels)
+    for ax in plt.gcf().axes:
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     plt.savefig(OUT / f"{name}.png", bbox_inches="tight", dpi=110)
     plt.show() if IN_NOTEBOOK else plt.close()
 
 # %% [markdown]
 # ## 1. A talker
 # The demo speech is synthetic and made here; a file holds one talker. Read at 16 kHz, it reaches up to 8 kHz.
-# **Simplified:** the scripts also refuse files that are silent, too short or cut off.
-# **For real:** `tools/make_demo_audio.py`, `shards/audio.py`.
+# **Simplified:** no file is checked. **For real:** `tools/make_demo_audio.py`, `shards/audio.py`.
 # %%
-tool = Path(hrir.__file__).with_name("tools") / "make_demo_audio.py"
-subprocess.run([sys.executable, tool, "--root", OUT], check=True)
+subprocess.run([sys.executable, hrir.FOLDER.with_name("tools") / "make_demo_audio.py", "--root", OUT], check=True)
 talkers = [librosa.load(path, sr=RATE_HZ, dtype=np.float64)[0] for path in sorted(OUT.glob("SpeechTEST/*.wav"))]
 listen(talkers[0], "1_talker")
 
 # %% [markdown]
 # ## 2. The talker at your ears
 # The head filters the sound on its way to each ear. The filter is linear, so its impulse response, the HRIR, describes
-# it completely. MIT measured the HRIRs of KEMAR, a dummy head. Speech convolved with two HRIRs is what its ears receive.
+# it completely. MIT measured the HRIRs of KEMAR, a dummy head. Speech convolved with both is what its ears receive.
 # In the picture, sound from +45 degrees reaches the right ear about half a millisecond earlier, and louder.
 # **Simplified:** one head and no echoes. The project convolves all azimuths at once, by FFT.
 # **For real:** `hrir.py`, `sound/convolution.py`; `sound/heads.py` and `sound/rooms.py` vary head and room.
@@ -68,24 +69,22 @@ def at_ears(signal, azimuth_deg):
 ears = at_ears(talkers[0], 45)
 listen(ears, "2_at_45_degrees")
 plt.plot(1000 * np.arange(head.response.shape[-1]) / RATE_HZ, hrirs[45].T, label=["left ear", "right ear"])
-plt.legend()
-show("2_hrirs", title="HRIRs from +45 degrees", xlabel="time (ms)", ylabel="amplitude", xlim=(2, 8))
+show("2_hrirs_of_45_degrees", xlabel="time (ms)", ylabel="amplitude", xlim=(2, 8))
 
 # %% [markdown]
 # ## 3. Noise
 # Noise comes from everywhere: independent white noise from each of 37 azimuths, through the HRIRs of that azimuth. The
-# signal-to-noise ratio (SNR) is 10 log10(speech power / noise power) in dB. The gain is that formula, solved for the
-# noise. Speech power is that from the front, so the noise keeps its level when the talker moves.
-# **Simplified:** one gain for the whole file, and no noise from behind. The project sets the SNR of each second.
+# signal-to-noise ratio (SNR) is 10 log10(speech power / noise power) in dB. The square root below is the gain of the
+# noise: that formula, solved for it. At 0 dB speech and noise have the same power.
+# **Simplified:** one gain for the whole file, and no noise from behind. The project sets the gain of each second. It
+# takes the speech power from the front, so the noise keeps its level when the talker moves.
 # **For real:** `sound/noise_fields.py`.
 # %%
 rng = np.random.default_rng(0)
-def diffuse_noise(length):
-    return sum(at_ears(rng.standard_normal(length), azimuth_deg) for azimuth_deg in hrirs)[:, :length]
-def noise_gain(speech, noise, snr_db):
-    return np.sqrt(np.mean(speech ** 2) / np.mean(noise ** 2) * 10 ** (-snr_db / 10))
-noise = diffuse_noise(ears.shape[-1])
-noisy = ears + noise_gain(at_ears(talkers[0], 0), noise, snr_db=0) * noise
+def add_noise(ears, snr_db):
+    noise = sum(at_ears(rng.standard_normal(ears.shape[-1]), azimuth) for azimuth in hrirs)[:, :ears.shape[-1]]
+    return ears + np.sqrt(np.mean(ears ** 2) / np.mean(noise ** 2) * 10 ** (-snr_db / 10)) * noise
+noisy = add_noise(ears, snr_db=0)
 listen(noisy, "3_in_noise")
 
 # %% [markdown]
@@ -93,11 +92,10 @@ listen(noisy, "3_in_noise")
 # The short-time Fourier transform (STFT) takes frames of 40 ms, one every 20 ms. It gives one complex number for each
 # ear, frequency and frame. Right divided by left holds both cues: its angle is the IPD, its magnitude the ILD. The
 # talker is on the right, so the ILD is positive (red), and so is the IPD below 1 kHz.
-#
 # **The phase wraps.** Half a millisecond is half a period at 1 kHz, where the IPD reaches +pi. Just above, it jumps to
 # -pi: red turns blue, although the talker stays on the right. Dashed lines mark these jumps. One frequency alone leaves
-# the azimuth ambiguous. Noise hides the cues wherever the speech is weaker: here that is above 1 kHz.
-# **For real:** `features.py`.
+# the azimuth ambiguous. Streaks are gaps in the speech. Noise hides the cues where it is stronger, here above 1 kHz.
+# **For real:** `features.py`: the cell ends with the proof that both agree. `sound/kernels.py` does the same faster.
 # %%
 def cues_of(ears):
     left, right = librosa.stft(ears, n_fft=640, hop_length=320, window="hamming", center=False)
@@ -107,65 +105,48 @@ second = slice(1280, 1280 + 16_320)                                   # 50 frame
 figure, axes = plt.subplots(2, 2, figsize=(9, 6.5), layout="constrained")
 for row, signal, name in zip(axes, (ears, noisy), ("speech alone", "in noise, SNR 0 dB")):
     for ax, cue, limit, unit in zip(row, cues_of(signal[:, second]), (np.pi, 25), ("IPD (radians)", "ILD (dB)")):
-        image = librosa.display.specshow(cue, sr=RATE_HZ, hop_length=320, x_axis="time", y_axis="linear", ax=ax,
-                                         cmap="coolwarm", vmin=-limit, vmax=limit)
+        image = ax.pcolormesh(0.02 * np.arange(50), 25 * np.arange(321), cue, cmap="coolwarm", vmin=-limit, vmax=limit)
         figure.colorbar(image, ax=ax, label=unit)
         ax.set(title=name, xlabel="time (s)", ylabel="frequency (Hz)")
-axes[0, 0].hlines([980, 3780, 6460], 0, 1, "k", "dashed")
+axes[0, 0].hlines([980, 3780, 6460], -0.01, 0.99, "k", "dashed")
 show("4_cues")
-
-# %% [markdown]
-# ## 5. The same as the project's
-# The project keeps both cues in one array, (frequency, frame, channel): channel 0 is the IPD, channel 1 the ILD.
-# Phases are compared on the circle, where -pi and +pi are the same angle.
-# **For real:** `features.py` as imported here, and `sound/kernels.py`, which is faster and held equal by a test.
-# %%
 sample, (ipd_rad, ild_db) = features.from_ears(noisy[:, second], Params()), cues_of(noisy[:, second])
-assert np.allclose(np.exp(1j * sample[..., 0]), np.exp(1j * ipd_rad), atol=1e-4)
+assert np.allclose(np.exp(1j * sample[..., 0]), np.exp(1j * ipd_rad), atol=1e-4)    # on the circle: -pi is +pi
 assert np.allclose(sample[..., 1], ild_db, atol=1e-3)
-print("Equal. The network's input has the shape", sample.shape)
+print("Equal to features.py, which gives (frequency, frame, cue):", sample.shape)
 
 # %% [markdown]
-# ## 6. The cues move with the azimuth
+# ## 5. The cues move with the azimuth
 # A click holds all frequencies, so the spectra of the HRIRs give the cues of every azimuth without any speech. At
-# 500 Hz the ITD grows like a sine: 3 a / c sin(azimuth) on a sphere of radius a = 8.75 cm (Kuhn 1977). At 2 kHz the
-# IPD wraps, and up to three azimuths share one value. The ILD is small at 500 Hz, where the wave bends round the head.
-# At 4 kHz the head casts a shadow. Near 90 degrees the ILD falls again, because waves round both sides of the head meet
-# at the far ear. No single number tells the azimuth, so the network looks at all frequencies together.
+# 500 Hz the ITD is close to 0.765 ms x sin(azimuth). This is 3 a / c for a sphere of radius a = 8.75 cm, with the
+# speed of sound c (Kuhn 1977). At 2 kHz the IPD wraps, and up to three azimuths share one value. The ILD is small at
+# 500 Hz: the wave bends round the head. At 4 kHz the head casts a shadow. Near 90 degrees the ILD falls again: waves
+# round both sides meet at the far ear. No single number tells the azimuth, so the network looks at all frequencies.
 # **Simplified:** one head. **For real:** `network/likelihood.py` compares a sample with such curves, without learning.
 # %%
 left, right = np.moveaxis(np.fft.rfft(head.response, 640), 1, 0)      # (azimuth, bin); bin k is k x 25 Hz
 ipd_rad, ild_db = np.angle(right * np.conj(left)), 20 * np.log10(np.abs(right) / np.abs(left))
-itd_ms = 1000 * ipd_rad[:, 20] / (2 * np.pi * 500)
-kuhn_ms = 1000 * 3 * 0.0875 / 343 * np.sin(np.deg2rad(head.azimuth_deg))
+itd_ms, sphere_ms = ipd_rad[:, 20] / np.pi, 0.765 * np.sin(np.deg2rad(head.azimuth_deg))     # 500 Hz: 2 pi is 2 ms
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
-axes[0].plot(head.azimuth_deg, np.transpose([itd_ms, kuhn_ms]), ".-", label=["KEMAR, 500 Hz", "sphere"])
+axes[0].plot(head.azimuth_deg, np.transpose([itd_ms, sphere_ms]), ".-", label=["KEMAR, 500 Hz", "sphere"])
 axes[1].plot(head.azimuth_deg, ipd_rad[:, [20, 80]], ".-", label=["500 Hz", "2 kHz"])
 axes[2].plot(head.azimuth_deg, ild_db[:, [20, 160]], ".-", label=["500 Hz", "4 kHz"])
 for ax, unit in zip(axes, ("ITD (ms)", "IPD (radians)", "ILD (dB)")):
     ax.set(xlabel="azimuth (degrees)", ylabel=unit, xticks=range(-90, 91, 45))
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
-show("6_cues_by_azimuth")
+show("5_cues_by_azimuth")
 
 # %% [markdown]
-# ## 7. The network
+# ## 6. The network, and a short training
 # The CNN of the original project reads the sample like a picture with two channels. Four convolutions shrink it. Dense
-# layers follow, and the last one gives one number: the azimuth in degrees.
-# **For real:** `network/original.py`. The default network, `network/bands.py`, also knows the curves of step 6.
+# layers follow, and the last one gives one number: the azimuth in degrees. The recipe of a sample is steps 2 to 4 with
+# random excerpts. Here it makes 37 azimuths for each of 20 talkers. The network learns from 16 talkers; the other four
+# only check it. The loss is the squared error; the picture shows its root. It falls fast for the talkers of the
+# training and slowly for the others: the network learns its 592 samples by heart.
+# **Simplified:** ten epochs at one SNR and one learning rate. A real training sees 300,000 samples.
+# **For real:** `network/original.py`, `shards/recipe.py`, `network/training.py`; `network/bands.py` is the default.
 # %%
 network = Network(params := Params(model="original", loss="mse", snr_db=(20,), batch_size=32))
-for layer in network.keras_model.layers:
-    print(f"{layer.name:<22} {str(layer.output.shape):<22} {layer.count_params():>9,}")
-print(f"{network.keras_model.count_params():,} parameters")
-
-# %% [markdown]
-# ## 8. A short training
-# The recipe of a sample is steps 2 to 4 with random excerpts. Here it makes 37 azimuths for each of 20 talkers. The
-# network learns from 16 talkers; the other four only check it. The loss is the squared error; the picture shows its
-# root. It falls fast for the talkers of the training, slowly for the others: the network learns 592 samples by heart.
-# **Simplified:** ten epochs at one SNR and one learning rate. A real training sees 300,000 samples.
-# **For real:** `shards/recipe.py`, `network/training.py`.
-# %%
+network.keras_model.summary()
 speech_files, noise_files = (find_audio(OUT / folder, folder, 1, params)[0] for folder in ("SpeechTRAIN", "NoiseTRAIN"))
 pairs = [PairPlan(file, noise_files[1], talkers=[], path=None) for file in speech_files]
 mixer, audio = Mixer(params, [head]), AudioCache(params)
@@ -177,11 +158,10 @@ for _ in range(10):
     losses.append((trained, np.mean((network.azimuth_deg(samples[count:]) - labels[count:]) ** 2)))
 assert losses[-1][0] < losses[0][0]
 plt.plot(range(1, 11), np.sqrt(losses), ".-", label=["16 talkers of the training", "4 other talkers"])
-plt.legend()
-show("8_training", xlabel="epoch", ylabel="root of the loss (degrees)", xticks=range(1, 11), ylim=(0, None))
+show("6_training", xlabel="epoch", ylabel="root of the loss (degrees)", xticks=range(1, 11), ylim=(0, None))
 
 # %% [markdown]
-# ## 9. A distribution instead of a number
+# ## 7. A distribution instead of a number
 # One number cannot tell that the network is unsure, so the default network gives each of 37 azimuths a probability.
 # It learns from soft labels: a Gaussian around the true azimuth, with a standard deviation of 3 degrees. The answer is
 # the mean near the peak. It may lie between two of the azimuths, as the 12 degrees here.
@@ -192,23 +172,19 @@ label = soft_labels([12.0], Params())
 answer_deg = read_out(label, Params())[0][0]
 plt.bar(Params().class_deg, label[0], width=4, label="soft label of 12 degrees")
 plt.axvline(answer_deg, color="C3", label=f"read out: {answer_deg:.1f} degrees")
-plt.legend()
-show("9_soft_label", xlabel="azimuth (degrees)", ylabel="probability", xlim=(-20, 45), xticks=range(-20, 46, 5))
+show("7_soft_label", xlabel="azimuth (degrees)", ylabel="probability", xlim=(-20, 45), xticks=range(-20, 46, 5))
 
 # %% [markdown]
-# ## 10. The answer
+# ## 8. The answer
 # The model that ships learnt from real speech with many heads, rooms and noises. One talker speaks at -30 degrees, then
 # another at +45, in noise at an SNR of 0 dB. Each answer covers one second; a new one comes every 0.1 s.
 # **Simplified:** a rendered recording of the head that the model knows best; people's heads are harder.
 # **For real:** `network/tracking.py`, `Localise.py` for your recordings, `pretrained/MODEL_CARD.md` for its limits.
 # %%
-recording = np.hstack([at_ears(talkers[1][:48_000], -30), at_ears(talkers[2][:48_000], 45)])
-noise = diffuse_noise(recording.shape[-1])
-recording += noise_gain(recording, noise, snr_db=0) * noise
-listen(recording, "10_recording")
+recording = add_noise(np.hstack([at_ears(talkers[1][:48_000], -30), at_ears(talkers[2][:48_000], 45)]), snr_db=0)
+listen(recording, "8_recording")
 track = localise(recording, RATE_HZ)
 print("Azimuths, one every 0.5 s:", *track.azimuth_deg[::5].round())
 plt.errorbar(track.time_s, track.azimuth_deg, track.half_width_68_deg, fmt=".", label="answer and 68 % half-width")
 plt.hlines([-30, 45], [0, 3], [3, 6], "C3", "dashed", label="true azimuth")
-plt.legend()
-show("10_track", xlabel="time (s)", ylabel="azimuth (degrees)", ylim=(-90, 90), yticks=range(-90, 91, 30))
+show("8_track", xlabel="time (s)", ylabel="azimuth (degrees)", ylim=(-90, 90), yticks=range(-90, 91, 30))

@@ -5,36 +5,61 @@ import subprocess
 import sys
 
 import pytest
+import soundfile as sf
 from helpers import ROOT
 
-TEXT = (ROOT / "tour.py").read_text(encoding="utf-8")
-CELLS = TEXT.split("# %%")[1:]
-WORDS = [cell for cell in CELLS if cell.startswith(" [markdown]")]
+SOURCE = (ROOT / "tour.py").read_text(encoding="utf-8")
+CELLS = SOURCE.split("# %%")[1:]
+TEXTS = [cell for cell in CELLS if cell.startswith(" [markdown]")]
+TITLES = [re.search(r"# #+ (.*)", text)[1] for text in TEXTS]
+MOST_LINES, LEAST_SHARE_OF_TEXT, MOST_WORDS = 190, 0.4, 24
+
+
+def lines_of(cells):
+    """Count the lines of cells that are not empty."""
+    return sum(bool(line.strip()) for cell in cells for line in cell.splitlines())
+
+
+def prose_of(text):
+    """Take heading, table and marks away from a text cell, and put its lines together."""
+    lines = [line.removeprefix("#").strip() for line in text.splitlines()[1:]]
+    return re.sub(r"[*`]", "", " ".join(line for line in lines if not line.startswith(("#", "|"))))
 
 
 def test_text_and_code_take_turns():
     assert [cell.startswith(" [markdown]") for cell in CELLS] == [True, False] * (len(CELLS) // 2)
 
 
-@pytest.mark.parametrize("cell", WORDS, ids=[cell.split("# ")[2].split("\n")[0].strip("# ") for cell in WORDS])
-def test_every_cell_ends_with_the_file_that_does_it_for_real(cell):
-    ending = re.search(r"\*For real: (.*)\*\s*$", cell.replace("\n# ", " "))
-    files = re.findall(r"[\w/]+\.(?:py|md)", ending[1])
-    assert files
-    assert all((ROOT / file).is_file() for file in files)
+def test_the_tour_is_short_and_two_fifths_of_it_are_text():
+    assert len(SOURCE.splitlines()) <= MOST_LINES
+    assert lines_of(TEXTS) >= LEAST_SHARE_OF_TEXT * lines_of(CELLS)
 
 
-def test_there_is_as_much_text_as_a_beginner_needs():
-    words = [sum(len(line.split()) for line in cell.splitlines() if line.startswith("# ")) for cell in WORDS]
-    assert sum(words) > 600
+@pytest.mark.parametrize("text", TEXTS, ids=TITLES)
+def test_every_text_names_the_files_that_do_it_for_real(text):
+    named = re.findall(r"`([\w/]+\.(?:py|md))`", text.split("**For real:**")[1])
+    assert named
+    assert all((ROOT / name).is_file() for name in named)
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=TITLES)
+def test_every_sentence_is_short(text):
+    sentences = re.split(r"[.?!] ", prose_of(text))
+    assert max(len(sentence.split()) for sentence in sentences) <= MOST_WORDS
 
 
 @pytest.mark.slow
-def test_the_tour_runs_and_its_answer_is_right():
-    done = subprocess.run([sys.executable, str(ROOT / "tour.py")], cwd=ROOT, capture_output=True, text=True,
-                          env={**os.environ, "MPLBACKEND": "Agg", "PYTHONIOENCODING": "utf-8"}, timeout=280)
+def test_the_tour_runs_and_its_answer_is_right(tmp_path):
+    done = subprocess.run([sys.executable, ROOT / "tour.py"], cwd=tmp_path, capture_output=True, text=True,
+                          encoding="utf-8", timeout=280,
+                          env={**os.environ, "MPLBACKEND": "Agg", "PYTHONIOENCODING": "utf-8"})
     assert done.returncode == 0, done.stderr[-2000:]
-    answers = re.search(r"first (-?\d+) degrees \(true -30\), then (-?\d+) degrees \(true 45\)", done.stdout)
-    assert abs(int(answers[1]) + 30) <= 5
-    assert abs(int(answers[2]) - 45) <= 5
-    assert all((ROOT / path).stat().st_size > 5_000 for path in re.findall(r"(?:picture|sound): (\S+)", done.stdout))
+    answers = [float(word) for word in re.search(r"one every 0.5 s: (.*)", done.stdout)[1].split()]
+    assert all(abs(answer + 30) <= 5 for answer in answers[:4])
+    assert all(abs(answer - 45) <= 5 for answer in answers[-4:])
+    assert "2,417,793" in done.stdout
+    pictures, sounds = (re.findall(rf'{name}\((?:.*, )?"(\d_\w+)"', SOURCE) for name in ("show", "listen"))
+    assert len(pictures) == 6
+    assert all((tmp_path / "tour" / f"{name}.png").stat().st_size > 5_000 for name in pictures)
+    assert len(sounds) == 4
+    assert all(sf.info(tmp_path / "tour" / f"{name}.wav").duration > 4 for name in sounds)
