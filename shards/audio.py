@@ -5,9 +5,16 @@
     for block in ear_blocks("talk.wav", params): ...         # (n, 2), left ear first
 """
 import hashlib
+import io
+import itertools
+import os
 import re
+import struct
+import tempfile
 import threading
+import weakref
 from collections import OrderedDict
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +22,24 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from console import BadInput, atomic_write, progress
+from console import BadInput, atomic_write, progress, warn
+from shards import containers
 from sound import excerpts
 
 COMPLETE_SHARE = 0.98  # of the promised length; an mp3's is an estimate
-READ_FRAMES = 1 << 18  # of an audio file at once, so that an hour of many channels is never in memory whole
+CLIP_GROWTH, CLIPPED_SHARE = 1.001, 0.005  # neighbours alike at the peak: more of them is clipping
+CANCELLED_SHARE = 1e-4  # of the power of the channels, below which their mean has lost the signal
+LONGEST_OGG_PAGE = 1 << 17  # bytes, and as many again
+LONGEST_IN_MEMORY = 600 * 16_000  # samples of a signal, 38 MB: a longer one is kept in a temporary file
+READ_FRAMES = 1 << 14  # of an audio file at once, so that an hour of many channels is never in memory whole
+UNKNOWN_FRAMES = 1 << 62  # from here on, libsndfile's word for a length that the header does not tell
+
+
+SUFFIXES = {".aif", ".aifc", ".amb", ".bwf", ".oga", ".opus", ".snd", ".sph", ".wave"}  # which libsndfile reads, too
+
+
+class CutShort(BadInput):
+    """A file holds less than its header promises; what there is was read."""
 
 
 class Audio(NamedTuple):
@@ -61,9 +81,7 @@ def find_audio(folder, role, least_samples, params):
     for path in progress(paths, unit=" files", desc=f"checking {folder}"):
         try:
             read_mono(path, params, least_samples)
-            with sf.SoundFile(path) as file:
-                channels = file.channels
-            good.append(Audio(path, path.relative_to(folder).as_posix(), sha256_of(path), channels))
+            good.append(Audio(path, path.relative_to(folder).as_posix(), sha256_of(path), recording_channels(path)))
         except BadInput as problem:
             problems.append(str(problem))
     if not good:
@@ -73,11 +91,23 @@ def find_audio(folder, role, least_samples, params):
 
 
 def audio_paths(folder):
-    """List the files of a folder, subfolders included, whose ending is that of an audio format, in sorted order."""
-    suffixes = {f".{name.lower()}" for name in sf.available_formats()} | {".aif", ".oga", ".opus", ".m4a", ".wave"}
-    suffixes -= {".raw"}  # without a header its sample rate is unknown
-    return sorted((p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file()
-                   and not p.name.startswith(".")), key=lambda p: p.relative_to(folder).as_posix())
+    """List every file of a folder whose ending is that of an audio format, in sorted order.
+
+    Subfolders are included, and so are links to folders, each folder once.
+    """
+    suffixes = {f".{name.lower()}" for name in sf.available_formats()} | SUFFIXES | containers.SUFFIXES
+    suffixes -= {".raw"}  # says nothing about its sample rate
+    found, seen = [], set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen:  # a circle of links, or the same folder under two names
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        found += [path for path in map(Path(root).joinpath, names)
+                  if path.suffix.lower() in suffixes and path.is_file() and not path.name.startswith(".")]
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
 def read_mono(path, params, least_samples=1):
@@ -91,25 +121,77 @@ def read_mono(path, params, least_samples=1):
 
     Returns
     -------
-    np.ndarray [shape=(n,)], float32
+    np.ndarray [shape=(n,)], float32; of a file longer than LONGEST_IN_MEMORY a Spool
 
     Raises
     ------
     BadInput : unreadable, cut short, too short, silent, or not finite; the sentence names the file
 
     """
-    parts = list(_blocks(path, params, lambda block: block.mean(axis=1)))
-    signal = np.concatenate(parts) if parts else np.empty(0, np.float32)
+    power = np.zeros(2)  # of the mean of all channels, and of the channels
+
+    def mean(block):
+        mono = block.mean(axis=1)
+        power[:] += np.square(mono).sum(dtype=np.float64), np.square(block).mean(axis=1).sum(dtype=np.float64)
+        return mono
+
+    signal = _joined(_blocks(path, params, mean))
     if len(signal) < least_samples:
         raise BadInput(f"{path} is {len(signal) / params.sample_rate_hz:.2f} s long; "
                        f"it must be at least {least_samples / params.sample_rate_hz:.2f} s.")
-    if not np.isfinite(signal).all():
+    if not np.isfinite(power).all():
         raise BadInput(f"{path} holds NaN or infinite samples; export it again.")
+    if power[0] < CANCELLED_SHARE * power[1]:
+        raise BadInput(f"{path} has channels of opposite polarity, which cancel when they are mixed to one; invert one "
+                       "of them, or export one channel.")
     loudest = excerpts.running_power(signal, min(len(signal), params.excerpt_length)).max()
     if loudest < 10 ** (params.silence_dbfs / 10):
         raise BadInput(f"{path} is silent: no second of it is louder than {params.silence_dbfs:g} dB full scale; "
                        "record it louder or take it out of the folder.")
     return signal
+
+
+def _joined(blocks):
+    """Join blocks (n,) of float32 to an array, or to a Spool when they are long."""
+    short, length = [], 0
+    for block in blocks:
+        short.append(block)
+        length += len(block)
+        if length > LONGEST_IN_MEMORY:
+            return Spool(itertools.chain(short, blocks))
+    return np.concatenate(short) if short else np.empty(0, np.float32)
+
+
+class Spool:
+    """A long signal (n,) of float32 in a temporary file: has a length, and gives slices as arrays.
+
+    An hour takes 230 MB of disk in place of memory. The file has no name and goes with the process.
+    """
+
+    nbytes = 0  # of memory
+
+    def __init__(self, blocks):
+        """Write blocks (n,) of float32; BadInput where the disk is full."""
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lasts as long as the Spool
+        self._length, self._lock = 0, threading.Lock()
+        weakref.finalize(self, self._file.close)
+        try:
+            for block in blocks:
+                self._file.write(np.ascontiguousarray(block, np.float32).data)
+                self._length += len(block)
+            self._file.flush()
+        except OSError as problem:
+            raise BadInput(f"the folder for temporary files {tempfile.gettempdir()} has no space for a long recording "
+                           f"({problem.strerror}); free some space or set TMPDIR.") from problem
+
+    def __len__(self):
+        return self._length
+
+    def __getitem__(self, part):
+        first, last, _ = part.indices(self._length)
+        with self._lock:  # several threads mix
+            self._file.seek(4 * first)
+            return np.frombuffer(self._file.read(4 * max(0, last - first)), np.float32)
 
 
 def ear_blocks(path, params, channels=None):
@@ -139,54 +221,165 @@ def ear_blocks(path, params, channels=None):
     left, right = channels or (1, 2)
     if max(left, right) > count:
         raise BadInput(f"{path} has {count} channels, so --channels {left} {right} is not possible.")
-    for block in _blocks(path, params, lambda block: np.ascontiguousarray(block[:, [left - 1, right - 1]])):
+    peak, clipped, total = 0.0, 0, 0
+
+    def two_ears(block):
+        nonlocal peak, clipped, total
+        ears = np.ascontiguousarray(block[:, [left - 1, right - 1]])
+        loudest = float(np.abs(ears).max(initial=0))
+        if loudest > CLIP_GROWTH * peak:  # what was thought to be the ceiling was not
+            peak, clipped = loudest, 0
+        is_at_peak = np.abs(ears) >= peak / CLIP_GROWTH
+        clipped += int((is_at_peak[1:] & is_at_peak[:-1] & (np.diff(ears, axis=0) == 0)).sum())
+        total += ears.size
+        return ears
+
+    for block in _blocks(path, params, two_ears):
         if not np.isfinite(block).all():
             raise BadInput(f"{path} holds NaN or infinite samples; export it again.")
         yield block
+    if peak and clipped > CLIPPED_SHARE * total:
+        warn(f"{path} is clipped: {100 * clipped / total:.1f} % of its samples stay at its highest level, which blurs "
+             "the level differences; record it with less gain.")
 
 
 def recording_channels(path):
     """Count the channels of an audio file; BadInput where it cannot be read."""
+    with _opened(path) as file:
+        return file.channels
+
+
+@contextmanager
+def _opened(path):
+    """Open an audio file for `read(frames)` from its beginning to its end; BadInput where it cannot be read."""
+    path = Path(path)
     try:
-        with sf.SoundFile(path) as file:
-            return file.channels
+        if path.suffix.lower() in containers.SUFFIXES:
+            with containers.ContainerFile(path) as file:
+                yield file
+        else:
+            with ExitStack() as opened:
+                source = _with_true_length(path)
+                source = opened.enter_context(source) if isinstance(source, _BegunWav) else named(path)
+                yield opened.enter_context(_Stream(source))
     except (sf.SoundFileError, OSError) as problem:
-        raise _unreadable(path) from problem
+        raise BadInput(f"{path} cannot be read as audio; replace it or take it out of the folder.") from problem
 
 
-def _unreadable(path):
-    return BadInput(f"{path} cannot be read as audio; replace it or take it out of the folder.")
+def named(path):
+    """Give a path as soundfile opens it, also where its name is not UTF-8."""
+    return os.fsencode(path) if os.name == "posix" else str(path)
+
+
+class _Stream(sf.SoundFile):
+    """A sound file that is read on to its end, whatever length its header promises.
+
+    soundfile limits what it reads of a file to the promised length, and seeks after every block, which a FLAC of
+    unknown length refuses; neither happens to a stream that cannot seek.
+    """
+
+    def seekable(self):
+        """Tell soundfile not to seek."""
+        return False
+
+
+def _with_true_length(path):
+    """Give the path, or of a wav whose data chunk is longer than its header knows an open file with a mended header.
+
+    A recorder that lost power leaves a length of 0; one that wrote on past 4 GB leaves what is left over of 2^32 bytes.
+    libsndfile reads a wav to its end when both its lengths are those of a file that was just begun.
+    """
+    with open(path, "rb") as file:
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return path
+        total = os.fstat(file.fileno()).st_size
+        at = 12
+        while at + 8 <= total:
+            file.seek(at)
+            chunk, size = struct.unpack("<4sI", file.read(8))
+            ends = at + 8 + size + size % 2
+            if chunk == b"data":
+                return path if ends >= total - 8 or _begins_chunk(file, ends) else _BegunWav(path, at + 4)
+            at = ends
+    return path
+
+
+def _begins_chunk(file, at):
+    """Tell whether a chunk's name stands at a byte of a wav: four printable characters."""
+    file.seek(at)
+    return all(32 <= byte < 127 for byte in file.read(4))
+
+
+class _BegunWav(io.FileIO):
+    """A wav whose header reads as that of a file that was just begun: 8 bytes in all, 0 of them data."""
+
+    def __init__(self, path, data_length_at):
+        super().__init__(path)
+        self._mended = dict(zip((*range(4, 8), *range(data_length_at, data_length_at + 4)), struct.pack("<II", 8, 0)))
+
+    def readinto(self, buffer):
+        """Read, with the bytes of both lengths replaced."""
+        at = self.tell()
+        count = super().readinto(buffer)
+        view = memoryview(buffer).cast("B")
+        for place, byte in self._mended.items():
+            if at <= place < at + count:
+                view[place - at] = byte
+        return count
 
 
 def _blocks(path, params, pick):
-    """Read an audio file in blocks at params.sample_rate_hz, through `pick`: (n, channel) -> (n,) or (n, any)."""
-    read, to_rate = 0, None
-    try:
-        with sf.SoundFile(path) as file:
-            promised, log = file.frames, file.extra_info
-            for block in file.blocks(READ_FRAMES, dtype="float32", always_2d=True):
-                read += len(block)
-                picked = pick(block)
-                if file.samplerate != params.sample_rate_hz:
-                    to_rate = to_rate or soxr.ResampleStream(file.samplerate, params.sample_rate_hz,
-                                                             picked[0].size, dtype="float32")
-                    picked = to_rate.resample_chunk(picked)
-                yield picked
-            if to_rate:
-                yield to_rate.resample_chunk(np.empty((0, *picked.shape[1:]), np.float32), last=True)
-    except (sf.SoundFileError, OSError) as problem:
-        raise _unreadable(path) from problem
-    if read < COMPLETE_SHARE * promised or _wav_is_cut(log):
-        raise BadInput(f"{path} is cut short: its header promises more than it holds; copy it again.")
+    """Read blocks of an audio file at params.sample_rate_hz, through `pick`: (n, channel) -> (n,) or (n, any).
+
+    All there is is read; CutShort in the end where that is less than the header promises.
+    """
+    read, to_rate, is_torn = 0, None, False
+    with _opened(path) as file:
+        promised, log, rate = file.frames, file.extra_info, file.samplerate
+        while True:
+            try:
+                block = file.read(READ_FRAMES, dtype="float32", always_2d=True)
+            except sf.SoundFileError:
+                if not read:
+                    raise
+                is_torn = True
+                break
+            if not len(block):
+                break
+            read += len(block)
+            picked = pick(block)
+            if rate != params.sample_rate_hz:
+                to_rate = to_rate or soxr.ResampleStream(rate, params.sample_rate_hz, picked[0].size, dtype="float32")
+                picked = to_rate.resample_chunk(picked)
+            yield picked
+        if to_rate:
+            yield to_rate.resample_chunk(np.empty((0, *picked.shape[1:]), np.float32), last=True)
+    is_known = 0 < promised < UNKNOWN_FRAMES
+    if is_torn or is_known and read < COMPLETE_SHARE * promised or _is_cut(log, path):
+        of = f" of {promised / rate:.1f}" if is_known and read < promised else ""
+        raise CutShort(f"{path} is cut short: it holds {read / rate:.1f}{of} s, less than its header promises; copy it "
+                       "again.")
 
 
-def _wav_is_cut(log):
-    """Tell from the log of libsndfile whether a wav's data chunk is shorter than its header promises.
+def _is_cut(log, path):
+    """Tell from the log of libsndfile, or from an Ogg's last page, whether a file holds less than it promises.
 
     A length near 2 or 4 GB stands for "not known": a recorder or a pipe wrote the header before it knew better.
     """
-    match = re.search(r"^data : (\d+) \(should be (\d+)\)", log, re.MULTILINE)
-    return bool(match) and int(match[2]) < int(match[1]) < 0x7FFF0000
+    told = re.search(r"^ *(?:data|SSND|Data Size|riff) *: (\d+) \(should be (\d+)\)", log, re.MULTILINE)
+    if told and int(told[2]) < int(told[1]) and not 0x7FFF0000 <= int(told[1]) <= 0xFFFFFFFF:
+        return True
+    counted = re.search(r"Calculated frame count (\d+) does not match value from 'ds64' chunk of (\d+)", log)
+    if counted and int(counted[1]) < int(counted[2]):
+        return True
+    with open(path, "rb") as file:
+        if file.read(4) != b"OggS":
+            return False
+        file.seek(max(0, os.fstat(file.fileno()).st_size - LONGEST_OGG_PAGE))
+        end = file.read()
+    last = end.rfind(b"OggS")
+    return last >= 0 and not end[last + 5] & 4  # the flag of a stream's last page: RFC 3533, section 6
 
 
 class AudioCache:

@@ -4,11 +4,12 @@ from typing import NamedTuple
 import numpy as np
 import soxr
 
+PIECE = 80 << 14      # samples of a long signal that are looked at together
 START_GRID = 80      # excerpts begin at multiples of this many samples, 5 ms, so that long files need little memory
 
 
 class Clip(NamedTuple):
-    """Hold the signal of a file (n,) and where its excerpts may begin, in samples."""
+    """Hold the signal of a file (n,), an array or what gives slices as arrays, and where excerpts may begin."""
 
     samples: np.ndarray
     starts: np.ndarray
@@ -32,18 +33,18 @@ def noise_clip(signal, params):
     >>> noise_clip(np.ones(200, np.float32), Params()).starts.tolist()
     [0, 80, 160]
     """
-    length = params.excerpt_length
-    return Clip(signal, eligible_starts(looped(signal, length), length, params.noise_range_db))
+    return Clip(signal, eligible_starts(signal, params.excerpt_length, params.noise_range_db, around=True))
 
 
-def eligible_starts(signal, length, range_db):
+def eligible_starts(signal, length, range_db, around=False):
     """List where an excerpt may begin: where its power is at most `range_db` below that of the loudest excerpt.
 
     Parameters
     ----------
-    signal : np.ndarray [shape=(n,)], n >= length
+    signal : np.ndarray [shape=(n,)], n >= length unless it goes around
     length : int, in samples
     range_db : float
+    around : bool, the signal goes on with its own beginning, so that an excerpt can start anywhere in it
 
     Returns
     -------
@@ -58,25 +59,44 @@ def eligible_starts(signal, length, range_db):
     [80, 160, 240]
 
     """
-    power = running_power(signal, length)
+    power = running_power(signal, length, around)
     return START_GRID * np.flatnonzero(power >= power.max() * 10 ** (-range_db / 10))
 
 
-def running_power(signal, length):
+def running_power(signal, length, around=False):
     """Compute the mean square of runs of `length` samples that begin at multiples of START_GRID.
 
-    Shape (n,) -> (1 + (n - length) // START_GRID,), float64; runs are rounded down to whole grid steps.
+    Shape (n,) -> (1 + (n - length) // START_GRID,), float64; of a signal that goes around (1 + (n - 1) // START_GRID,).
+    Runs are rounded down to whole grid steps.
 
     >>> running_power(np.repeat([0.0, 2.0], 80), length=80).tolist()
     [0.0, 4.0]
     """
-    count = 1 + (len(signal) - length) // START_GRID
     if length < START_GRID:
-        return np.array([np.mean(np.square(signal, dtype=np.float64))])
+        return np.array([np.mean(np.square(signal[:], dtype=np.float64))])
+    whole = len(signal) // START_GRID * START_GRID
+    steps = np.concatenate([_step_powers(signal[at:min(at + PIECE, whole)]) for at in range(0, whole, PIECE)] or [[]])
+    total = len(signal)
+    if around:  # only the end is copied, with as much of the beginning as an excerpt can reach
+        total += length - 1
+        steps = np.concatenate((steps, _step_powers(_around(signal, whole, total))))
+    count = 1 + (total - length) // START_GRID
+    sums, run = np.concatenate(([0.0], np.cumsum(steps))), length // START_GRID
+    return np.maximum(sums[run:] - sums[:-run], 0)[:count] / (run * START_GRID)  # can fall just below 0
+
+
+def _around(signal, first, last):
+    """Give samples first..last of a signal that goes on with its own beginning, and before it with its end."""
+    if last - first > len(signal):
+        return np.take(signal[:], np.arange(first, last), mode="wrap")
+    first, last = first % len(signal), last - first + first % len(signal)
+    return np.concatenate((signal[first:last], signal[:max(0, last - len(signal))]))
+
+
+def _step_powers(signal):
+    """Sum the squares of each grid step of a signal, whole steps only: float64."""
     steps = signal[:len(signal) // START_GRID * START_GRID].reshape(-1, START_GRID)
-    total = np.concatenate(([0.0], np.cumsum(np.einsum("ij,ij->i", steps, steps, dtype=np.float64))))
-    run = length // START_GRID
-    return np.maximum(total[run:] - total[:-run], 0)[:count] / (run * START_GRID)  # can fall just below 0
+    return np.einsum("ij,ij->i", steps, steps, dtype=np.float64)
 
 
 def draw_start(rng, starts, part=0, parts=1):
@@ -87,15 +107,6 @@ def draw_start(rng, starts, part=0, parts=1):
     [0, 1, 2, 3]
     """
     return int(starts[int((part + rng.random()) / parts * len(starts))])
-
-
-def looped(noise, length):
-    """Append to a noise its own beginning, so that an excerpt of `length` can start anywhere in it.
-
-    >>> looped(np.array([1, 2, 3]), length=3).tolist()
-    [1, 2, 3, 1, 2]
-    """
-    return np.resize(noise, len(noise) + length - 1)
 
 
 def cut(signal, start, reach, length, around=False):
@@ -112,7 +123,7 @@ def cut(signal, start, reach, length, around=False):
     if first >= 0 and last <= len(signal):
         return signal[first:last]
     if around:
-        return np.take(signal, np.arange(first, last), mode="wrap")
+        return _around(signal, first, last)
     return np.pad(signal[max(first, 0):last], (max(-first, 0), max(last - len(signal), 0)))
 
 

@@ -6,6 +6,7 @@ import soundfile as sf
 from console import BadInput
 from params import Params
 from shards import audio
+from sound import excerpts
 
 PARAMS = Params()
 RATE = PARAMS.sample_rate_hz
@@ -149,3 +150,17 @@ def test_a_wav_is_written_as_16_bit_stereo_left_first(tmp_path):
     assert rate_hz == RATE
     assert sf.info(tmp_path / "a.wav").subtype == "PCM_16"
     np.testing.assert_allclose(signal.T, ears, atol=1 / 2 ** 15)
+
+
+def test_a_long_signal_is_read_from_disk_as_from_memory(monkeypatch, write):
+    signal = np.random.default_rng(0).normal(0, 0.1, 50_000).astype(np.float32)
+    path = write("long.wav", signal)
+    whole = audio.read_mono(path, PARAMS)
+    monkeypatch.setattr(audio, "LONGEST_IN_MEMORY", 20_000)
+    spool = audio.read_mono(path, PARAMS)
+    assert spool.nbytes == 0
+    for make in (excerpts.speech_clip, excerpts.noise_clip):
+        np.testing.assert_array_equal(make(spool, PARAMS).starts, make(whole, PARAMS).starts)
+    for start in (0, 25_000, 49_000):
+        np.testing.assert_array_equal(excerpts.cut(spool, start, 300, 3_000, around=True),
+                                      excerpts.cut(whole, start, 300, 3_000, around=True))

@@ -1,0 +1,63 @@
+"""Audio in the containers of phones and video, through PyAV, an optional extra: requirements-formats.txt."""
+import numpy as np
+
+from console import BadInput
+
+SUFFIXES = {".3g2", ".3gp", ".aac", ".amr", ".m4a", ".m4b", ".mka", ".mkv", ".mov", ".mp4", ".weba", ".webm", ".wma"}
+
+
+class ContainerFile:
+    """The first audio stream of a container, with the methods that audio.py uses of soundfile.SoundFile.
+
+    Raises BadInput without PyAV, for a file that holds no audio, and for one that cannot be decoded.
+    """
+
+    extra_info = ""
+
+    def __init__(self, path):
+        try:
+            import av
+        except ImportError as problem:
+            raise BadInput(f"{path} is in a format that needs PyAV; install it with pip install -r "
+                           f"requirements-formats.txt, or convert it to wav (ffmpeg -i {path.name} {path.stem}.wav).") \
+                from problem
+        self._problems, self._path = (av.FFmpegError, ValueError), path
+        try:
+            self._container = av.open(str(path))
+        except self._problems as problem:
+            raise self._unreadable() from problem
+        streams = self._container.streams.audio
+        if not streams:
+            self._container.close()
+            raise BadInput(f"{path} holds no audio; take it out of the folder.")
+        stream = streams[0]
+        self.samplerate, self.channels = stream.rate, stream.channels
+        length = stream.duration * stream.time_base if stream.duration else 0
+        self.frames = int(length * stream.rate)
+        self._frames = self._container.decode(stream)
+        self._to_float = av.AudioResampler(format="fltp")
+        self._left = np.empty((0, self.channels), np.float32)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._container.close()
+
+    def read(self, frames, dtype, always_2d):
+        """Read up to `frames` frames: (n, channel) of `dtype`, of none left (0, channel)."""
+        parts, count = [self._left], len(self._left)
+        try:
+            while count < frames and (frame := next(self._frames, None)) is not None:
+                for converted in self._to_float.resample(frame):
+                    parts.append(converted.to_ndarray().T)
+                    count += len(parts[-1])
+        except self._problems as problem:
+            if not count:
+                raise self._unreadable() from problem
+        block = np.concatenate(parts)
+        self._left = block[frames:]
+        return block[:frames].astype(dtype, copy=False)
+
+    def _unreadable(self):
+        return BadInput(f"{self._path} cannot be read as audio; convert it to wav or take it out of the folder.")
