@@ -220,7 +220,7 @@ def reverberation_time_s(response, rate_hz):
 
 # ---------------------------------------------------------------------------------------------------------------- files
 
-def read(source, left_right="check"):
+def read(source, left_right="check", receivers=()):
     """Read a set as `load` does, without choosing directions or resampling: Measured.
 
     >>> read("mit_kemar").response.shape      # direction, ear, tap
@@ -235,7 +235,7 @@ def read(source, left_right="check"):
     if not path.is_file():
         names = ", ".join(sorted(p.stem for p in FOLDER.glob("*.npz")))
         raise BadInput(f"--hrir {source} is neither a set that ships ({names}) nor a SOFA file; check the name.")
-    return _left_and_right(read_sofa(path), left_right)
+    return _left_and_right(read_sofa(path, receivers), left_right)
 
 
 def _read_shipped(path):

@@ -36,6 +36,8 @@ class Params:
 
     # Directions: Gardner and Martin 1994, elevation 0, the front half plane; negative is left.
     hrir_set: tuple = ("mit_kemar",)  # or SOFA files
+    receivers: tuple = ()             # of SOFA files of more than two: the left and the right ear, counted from 1
+    channels: tuple = ()              # of labelled recordings of more than two, likewise
     left_right: str = "check"         # of SOFA files: see hrir.load
     hrir_padding_samples: int = 100   # at the measured rate: see hrir.load
     azimuth_deg: tuple = tuple(range(-90, 91, 5))  # of the source: the labels
@@ -120,6 +122,10 @@ class Params:
                  "different numbers from -90 to 90")
         _require(self.hrir_set and len(set(self.hrir_set)) == len(self.hrir_set), "--hrir", _list(self.hrir_set),
                  "different sets")
+        for name in ("receivers", "channels"):
+            pair = getattr(self, name)
+            _require(not pair or len(pair) == 2 and pair[0] != pair[1] and min(pair) >= 1, flag_of(name), _list(pair),
+                     "two different numbers from 1 on")
         for name, (least, greatest, _) in RANGES.items():
             value = getattr(self, name)
             low, high = (value or (least, least)) if isinstance(value, tuple) else (value, value)
@@ -179,7 +185,8 @@ class Params:
         return self.features | _subset(self, "frames", "power_floor", "hrir_set", "left_right", "hrir_padding_samples",
                                        "azimuth_deg", "circle_deg", "snr_db", "noise_field", "excerpts",
                                        "lead_in_samples", "speech_range_db", "noise_range_db", "silence_dbfs",
-                                       "mixed_level_db", "least_snr_of_two_db", "seed", *RANGES)
+                                       "mixed_level_db", "least_snr_of_two_db", "seed", *RANGES,
+                                       *(name for name in ("receivers", "channels") if getattr(self, name)))
 
     @property
     def training(self):

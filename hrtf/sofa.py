@@ -1,14 +1,29 @@
-"""SOFA files (AES69): the horizontal plane of a file's impulse responses, by the file's own metadata."""
+"""SOFA files (AES69): the horizontal plane of a file's impulse responses, by the file's own metadata.
+
+Files are read by what they hold, whatever convention and version they name; what is assumed is told.
+"""
 import hashlib
-import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 
 from console import BadInput
 
-HORIZONTAL_DEG = 1.0          # elevations that count as the horizontal plane
+HORIZONTAL_DEG = 1.5          # elevations that count as the horizontal plane
+USUAL = {  # variable: what stands for it in a file without, and what is told then; None: it must be there
+    "Data_IR": (None, ""),
+    "Data_SamplingRate": (None, ""),
+    "Data_Delay": ([[0.0, 0.0]], ""),
+    "SourcePosition": (None, ""),
+    "EmitterPosition": ([[0.0, 0.0, 0.0]], ""),
+    "ReceiverPosition": ([[0.0, 0.09, 0.0], [0.0, -0.09, 0.0]], "no receiver positions: left ear taken as the first"),
+    "ListenerPosition": ([[0.0, 0.0, 0.0]], ""),
+    "ListenerView": ([[1.0, 0.0, 0.0]], "no view: the listener taken to look along x"),
+    "ListenerUp": ([[0.0, 0.0, 1.0]], ""),
+}
+SAME_DISTANCE_M = 0.05        # measured distances no further apart from one to the next are one distance
 
 
 class Measured(NamedTuple):
@@ -28,12 +43,13 @@ def digest_of(path):
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def read_sofa(path):
+def read_sofa(path, receivers=()):
     """Read the horizontal plane of a SOFA file by its own metadata.
 
     Parameters
     ----------
     path : Path
+    receivers : () or (int, int), which receivers are the left and the right ear, counted from 1; for more than two
 
     Returns
     -------
@@ -44,44 +60,78 @@ def read_sofa(path):
     BadInput : no SOFA file of impulse responses, none in the horizontal plane, not two receivers, or unusable values
 
     """
-    import sofar  # here, not above: it takes half a second that the shipped head need not wait for
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of conventions before 1.0, in which most rooms were published
-            sofa = sofar.read_sofa(str(path), verify=False, verbose=False)
+        sofa = _contents(path)
         response, position = _responses_and_positions(sofa)
         rate = float(np.ravel(sofa.Data_SamplingRate)[0])
         right_first = _is_right_first(sofa.ReceiverPosition, sofa.ReceiverPosition_Type)
     except BadInput:
         raise
-    except Exception as problem:  # whatever sofar, netCDF or a missing entry make of a file that is no such SOFA file
+    except Exception as problem:  # whatever netCDF or a missing entry make of a file that is no such SOFA file
         raise BadInput(f"{path} cannot be read as a SOFA file of impulse responses ({problem}); "
                        "replace it or take it out of --hrir.") from problem
-    if response.shape[1] != 2:
-        raise BadInput(f"{path} holds {response.shape[1]} receivers; two ears are needed.")
+    count = response.shape[1]
+    if receivers and max(receivers) <= count:
+        response, right_first = response[:, [number - 1 for number in receivers]], False
+    elif receivers or count != 2:
+        raise BadInput(f"{path} holds {count} receiver(s), not two ears; choose the left and the right one of them "
+                       "with --receivers, for example --receivers 1 2.")
     if rate <= 0 or rate != int(rate) or not np.isfinite(response).all() or not np.abs(response).max() > 0:
         raise BadInput(f"{path} holds no usable impulse responses (rate {rate:g} Hz, or NaN, or silence); replace it.")
-    corrections = ()
+    corrections = tuple(sofa.assumed)
     if right_first:
-        response, corrections = response[:, ::-1], ("ears ordered by their positions (right first)",)
+        response, corrections = response[:, ::-1], ("ears ordered by their positions (right first)", *corrections)
 
     distance = np.linalg.norm(position, axis=1)
     elevation_deg = np.rad2deg(np.arcsin(position[:, 2] / np.maximum(distance, 1e-9)))
     azimuth_deg = -np.rad2deg(np.arctan2(position[:, 1], position[:, 0]))  # SOFA counts counter-clockwise
-    horizontal = (np.abs(elevation_deg) <= HORIZONTAL_DEG) & (distance > 0)
+    horizontal = (np.abs(elevation_deg) <= HORIZONTAL_DEG + 1e-6) & (distance > 0)
     if not horizontal.any():
         raise BadInput(f"{path} has no direction in the horizontal plane; take another set.")
-    metres, count = np.unique(np.round(distance[horizontal], 2), return_counts=True)
-    chosen = metres[len(count) - 1 - np.argmax(count[::-1])]  # of several distances the one with most directions
-    if len(metres) > 1:
-        corrections += (f"distance {chosen:g} m of {len(metres)}",)
-    rows = np.flatnonzero(horizontal & (np.round(distance, 2) == chosen))
+    ordered = np.sort(distance[horizontal])
+    group = np.searchsorted(ordered[1:][np.diff(ordered) > SAME_DISTANCE_M], distance, side="right")  # of each path
+    count = np.bincount(group[horizontal])
+    chosen = len(count) - 1 - int(np.argmax(count[::-1]))  # of several distances the one with most directions
+    rows = np.flatnonzero(horizontal & (group == chosen))
+    if len(count) > 1:
+        corrections += (f"distance {round(np.median(distance[rows]), 2):g} m of {len(count)}",)
+    if np.ptp(np.round(elevation_deg[rows], 2)) or abs(elevation_deg[rows[0]]) > 1:
+        corrections += (f"elevations of up to {np.abs(elevation_deg[rows]).max():.1f} degrees taken as horizontal",)
+    rows = rows[np.argsort(np.abs(elevation_deg[rows]), kind="stable")]  # of one azimuth the nearest to the horizon
     azimuth_deg = np.round((azimuth_deg[rows] + 180) % 360 - 180, 4)
     azimuth_deg, first = np.unique(azimuth_deg, return_index=True)
-    licence = str(getattr(sofa, "GLOBAL_License", "") or "none given").strip()
+    licence = str(sofa.GLOBAL_License or "none given").strip()
     return Measured(path.stem, digest_of(path), response[rows[first]], azimuth_deg, int(rate),
                     licence if len(licence) <= 80 else licence[:77] + "...", corrections)
+
+
+def _contents(path):
+    """Read the variables and attributes of a SOFA file that are used here; `assumed` tells of what it lacks."""
+    import netCDF4  # here, not above: it takes a moment that the shipped head need not wait for
+
+    found = SimpleNamespace(assumed=[], emitter_axis=None)
+    with netCDF4.Dataset(path) as file:
+        names = {name.replace(".", "_"): variable for name, variable in file.variables.items()}
+        for name in ("GLOBAL_DataType", "GLOBAL_License"):
+            setattr(found, name, getattr(file, name.removeprefix("GLOBAL_"), ""))
+        for name, (usual, told) in USUAL.items():
+            variable = names.get(name)
+            if variable is None:
+                if usual is None:
+                    raise ValueError(f"it holds no {name.replace('_', '.')}")
+                if told:
+                    found.assumed.append(told)
+                setattr(found, name, np.array(usual))
+                setattr(found, f"{name}_Type", "cartesian")
+                continue
+            setattr(found, name, np.ma.filled(variable[:].astype(np.float64), np.nan))
+            kind = str(getattr(variable, "Type", "cartesian" if name != "ListenerUp" else found.ListenerView_Type))
+            setattr(found, f"{name}_Type", kind)
+        if "E" in names["Data_IR"].dimensions:
+            found.emitter_axis = names["Data_IR"].dimensions.index("E")
+    if "spherical" in found.ListenerUp_Type and np.allclose(found.ListenerUp, [0, 0, 1]):
+        found.ListenerUp_Type = "cartesian"  # the usual vector, whose type was left to that of the view
+    return found
 
 
 def _responses_and_positions(sofa):
@@ -98,16 +148,17 @@ def _responses_and_positions(sofa):
 
     source = each(_cartesian(sofa.SourcePosition, sofa.SourcePosition_Type))
     listener = each(_cartesian(sofa.ListenerPosition, sofa.ListenerPosition_Type))
-    ahead = each(_cartesian(sofa.ListenerView, sofa.ListenerView_Type))
-    up = each(np.asarray(getattr(sofa, "ListenerUp", [[0.0, 0.0, 1.0]]), np.float64).reshape(-1, 3))
+    ahead = each(_direction(sofa.ListenerView, sofa.ListenerView_Type))
+    up = each(_direction(sofa.ListenerUp, sofa.ListenerUp_Type))
     delay = np.asarray(sofa.Data_Delay, np.float64)
     kind = str(sofa.GLOBAL_DataType)
     if kind == "FIR":
+        if not np.any(np.linalg.norm(source, axis=1)):  # distances that nobody wrote down: directions all the same
+            source = each(_direction(sofa.SourcePosition, sofa.SourcePosition_Type))
         response, offset = response[:, np.newaxis], source[:, np.newaxis]           # (measurement, emitter, ...)
         delay = delay.reshape(len(delay), 1, -1)
     elif kind in ("FIRE", "FIR-E"):
-        emitter_axis = 2 if kind == "FIRE" else 3                                   # mren; mrne since AES69-2022
-        response = np.moveaxis(response, emitter_axis, 1)
+        response = np.moveaxis(response, sofa.emitter_axis, 1)
         emitter = np.asarray(sofa.EmitterPosition, np.float64)
         emitter = emitter if emitter.ndim == 3 else emitter[..., np.newaxis]        # (emitter, 3, 1 or measurement)
         emitter = _cartesian(np.moveaxis(emitter, 2, 0), sofa.EmitterPosition_Type)
@@ -121,6 +172,14 @@ def _responses_and_positions(sofa):
     axes /= np.linalg.norm(axes, axis=2, keepdims=True)
     position = np.einsum("max,mex->mea", axes, offset - listener[:, np.newaxis])
     return response.reshape(-1, *response.shape[2:]), position.reshape(-1, 3)
+
+
+def _direction(view, kind):
+    """Turn views into cartesian directions; a spherical one of radius 0 is a direction all the same."""
+    view = np.array(view, np.float64)
+    if not str(kind).startswith("cart"):
+        view[..., 2] = 1
+    return _cartesian(view, kind)
 
 
 def _cartesian(position, kind):

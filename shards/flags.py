@@ -1,5 +1,4 @@
 """The flags of what is mixed, for both Spatialise scripts and for training on the fly: flags -> Params."""
-import os
 from dataclasses import replace
 
 import console
@@ -17,7 +16,7 @@ def parse_args(doc, split, argv=None):
                         help=f"mixtures for each pair of files (default: {default.excerpts}; "
                              f"{default.excerpts_of_lone_speech} when there is one speech file)")
     parser.add_argument("--seed", metavar="N", type=int, default=default.seed, help="(default: %(default)s)")
-    parser.add_argument("--jobs", metavar="N", type=int, default=os.cpu_count(),
+    parser.add_argument("--jobs", metavar="N", type=int, default=None,
                         help="shards made at the same time (default: one for each processor)")
     parser.add_argument("--listen", metavar="DIR", help="also write the first mixture, one wav for each azimuth")
     parser.add_argument("--overwrite", action="store_true",
@@ -25,19 +24,25 @@ def parse_args(doc, split, argv=None):
     parser.add_argument("--recordings", metavar="DIR",
                         help="a folder of labelled two-channel recordings in place of speech (docs/recordings.md); "
                              "--noise adds noise to them")
+    parser.add_argument("--channels", metavar=("LEFT", "RIGHT"), nargs=2, type=int, default=(),
+                        help="of --recordings of more than two channels: which are the ears, counted from 1")
     scene_flags = add_scene_flags(parser, split)
     args = parser.parse_args(argv)
+    args.jobs = console.processors() if args.jobs is None else args.jobs
     if args.jobs < 1:
         raise BadInput(f"--jobs {args.jobs} is not possible: it takes 1 or more.")
     if args.recordings:
         _refuse_for_recordings(args, scene_flags)
     params = scene_params(args, split)
-    return replace(params, seed=args.seed, excerpts=default.excerpts if args.excerpts is None else args.excerpts), args
+    if args.channels and not args.recordings:
+        raise BadInput("--channels does nothing without --recordings; leave it out.")
+    excerpts = default.excerpts if args.excerpts is None else args.excerpts
+    return replace(params, channels=tuple(args.channels), seed=args.seed, excerpts=excerpts), args
 
 
 def _refuse_for_recordings(args, scene_flags):
     """Raise BadInput for flags that do nothing for recordings, which bring their own head, room and azimuths."""
-    of_noise = ("snr_db", "noise_field", "hrir", "left_right")
+    of_noise = ("snr_db", "noise_field", "hrir", "left_right", "receivers")
     useful = ("frames", "noise", *(of_noise if args.noise else ()))
     for name in (*scene_flags, "excerpts", "listen"):
         if getattr(args, name) is not None and name not in useful:
@@ -74,6 +79,8 @@ def add_scene_flags(parser, split):
         group.add_argument("--hrir", metavar="SET", nargs="+",
                            help="heads, drawn for each mixture: mit_kemar or SOFA files, also of rooms "
                                 "(default: mit_kemar)"),
+        group.add_argument("--receivers", metavar=("LEFT", "RIGHT"), nargs=2, type=int,
+                           help="of SOFA files of more than two receivers: which are the ears, counted from 1"),
         group.add_argument("--left-right", choices=hrir.LEFT_RIGHT,
                            help="of SOFA files: check against the data, keep as they say, or mirror (default: check)"),
     ]
@@ -94,7 +101,8 @@ def scene_params(args, split):
     if not getattr(args, "recordings", None):
         args.speech, args.noise = args.speech or f"Speech{split}", args.noise or f"Noise{split}"
     given = {name: _plain(getattr(args, name)) for name in ("snr_db", "noise_field", "frames", "azimuth_deg",
-                                                            "left_right", *RANGES) if getattr(args, name) is not None}
+                                                            "left_right", "receivers", *RANGES)
+             if getattr(args, name) is not None}
     if args.hrir:
         given["hrir_set"] = tuple(args.hrir)
     if "snr_db" in given and "snr_range_db" in given:

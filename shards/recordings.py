@@ -9,6 +9,7 @@ A shard is one for each recording (and noise), so that validation keeps whole re
 """
 import csv
 import itertools
+import unicodedata
 from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,7 @@ import numpy as np
 import soundfile as sf
 
 from console import BadInput
-from shards.audio import Audio, ear_blocks, sha256_of
+from shards.audio import Audio, ear_blocks, named, sha256_of
 from shards.files import seed_of
 from sound import kernels
 from sound.noise_fields import noise_gain
@@ -105,12 +106,13 @@ def _checked(row, folder, durations, params):
         hint = " (a decimal comma? write 2.5, not 2,5)" if len(row) > len(HEADER) else ""
         raise BadInput(f"{len(row)} values in place of {len(HEADER)}{hint}")
     name, *texts = (cell.strip() for cell in row)
+    name = _name_in(folder, name)
     try:
         start_s, end_s, azimuth_deg = (float(text) for text in texts)
     except ValueError as problem:
         raise BadInput(f"{', '.join(texts)} are not three numbers (decimal point, not comma)") from problem
     if name not in durations:
-        durations[name] = _duration_s(folder / name) if name else BadInput("no file name")
+        durations[name] = _duration_s(folder / name, params.channels) if name else BadInput("no file name")
     if isinstance(durations[name], BadInput):
         raise durations[name]
     if not np.isfinite([start_s, end_s, azimuth_deg]).all():
@@ -124,16 +126,25 @@ def _checked(row, folder, durations, params):
     return name, Stretch(start_s, end_s, azimuth_deg)
 
 
-def _duration_s(path):
-    """Measure the duration of a two-channel file; return BadInput, not raised, where there is none."""
+def _name_in(folder, name):
+    """Give the name as the folder spells it: with / in place of a backslash, and accents composed or decomposed."""
+    spellings = (name, name.replace("\\", "/"))
+    spellings += tuple(unicodedata.normalize(form, each) for each in spellings for form in ("NFC", "NFD"))
+    return next((each for each in spellings if each and (folder / each).is_file()), name)
+
+
+def _duration_s(path, channels):
+    """Measure a file of two channels, or of more with two chosen: seconds; or, not raised, BadInput."""
     if not path.is_file():
         return BadInput(f"{path.name} does not exist in {path.parent}")
     try:
-        info = sf.info(path)
+        info = sf.info(named(path))
     except (sf.SoundFileError, OSError):
         return BadInput(f"{path.name} cannot be read as audio")
-    if info.channels != 2:
-        return BadInput(f"{path.name} has {info.channels} channel(s), not two")
+    if info.channels == 1 or max(channels, default=0) > info.channels:
+        return BadInput(f"{path.name} has {info.channels} channel(s), not two ears")
+    if info.channels > 2 and not channels:
+        return BadInput(f"{path.name} has {info.channels} channels; say which two are the ears with --channels")
     return info.frames / info.samplerate
 
 
@@ -180,7 +191,7 @@ class RecordingPlan(NamedTuple):
         """
         params = mixer.params
         rng = np.random.default_rng([params.seed, *seed_of(*self.names)])
-        signal = np.concatenate(list(ear_blocks(self.recording.path, params)))
+        signal = np.concatenate(list(ear_blocks(self.recording.path, params, params.channels or None)))
         signal = np.pad(signal, ((0, params.stft_window_samples), (0, 0)))  # a resampler may end some samples early
         for start, azimuth_deg in zip(*starts_of(self.recording, params)):
             ears = np.ascontiguousarray(signal[start:start + params.sample_length].T)

@@ -66,8 +66,8 @@ class Remixer:
         if key not in self._mixers:
             heads = []
             for digest, name in zip(made_with["hrir_sha256"], made_with["hrir_set"]):
-                measured = next((m for source in self._hrir_sets for m in [hrir.read(source, params.left_right)]
-                                 if m.sha256 == digest), None)
+                sets = (hrir.read(source, params.left_right, params.receivers) for source in self._hrir_sets)
+                measured = next((each for each in sets if each.sha256 == digest), None)
                 if measured is None:
                     raise BadInput(f"the head {name} is not among --hrir, so it cannot be played.")
                 heads.append(hrir.at_azimuths(measured, params.sample_rate_hz, mixing.directions_deg(params),

@@ -97,7 +97,7 @@ def load_heads(params):
     Raises BadInput for a set that cannot be used, or that lacks an azimuth asked for or the front, which the SNR refers
     to.
     """
-    sets = [hrir.read(source, params.left_right) for source in params.hrir_set]
+    sets = [hrir.read(source, params.left_right, params.receivers) for source in params.hrir_set]
     if len({measured.name for measured in sets}) < len(sets):
         raise BadInput(f"--hrir {' '.join(params.hrir_set)} holds two sets of one name; rename one of the files.")
     circle = tuple(azimuth for azimuth in params.circle_deg if all(hrir.can_give(m, azimuth) for m in sets))

@@ -125,7 +125,7 @@ def test_a_long_licence_is_cut(tmp_path):
     (lambda path: shutil.copy(hrir.FOLDER / "mit_kemar.npz", path), "cannot be read as a SOFA file"),
     (lambda path: sofa_file(path, response=np.full_like(SHIPPED.response, np.nan)), "no usable impulse responses"),
     (lambda path: sofa_file(path, response=SHIPPED.response[:, :1],
-                            ReceiverPosition=np.array([[0, 0.09, 0]]), Data_Delay=np.zeros((1, 1))), "1 receivers"),
+                            ReceiverPosition=np.array([[0, 0.09, 0]]), Data_Delay=np.zeros((1, 1))), "1 receiver"),
     (lambda path: sofa_file(path, SourcePosition=np.stack([0 * SHIPPED.azimuth_deg, 40 + 0 * SHIPPED.azimuth_deg,
                                                            1 + 0 * SHIPPED.azimuth_deg], axis=1)), "horizontal plane"),
 ])
