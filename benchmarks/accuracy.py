@@ -33,7 +33,7 @@ import features
 import hrir
 from console import BadInput
 from network import likelihood
-from network.tracking import HEAD_DELAY_S
+from network.channels import HEAD_DELAY_S
 from params import Params
 from scores import metrics
 from shards.audio import AudioCache, find_audio

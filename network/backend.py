@@ -8,8 +8,11 @@ from contextlib import contextmanager
 @contextmanager
 def _hushed():
     """Keep what TensorFlow's C++ side prints at start-up off the screen, unless the start-up fails."""
-    sys.stderr.flush()
-    screen = os.dup(2)
+    try:
+        screen = os.dup(2)
+    except OSError:  # closed: nothing to keep off
+        yield
+        return
     with tempfile.TemporaryFile() as printed:
         os.dup2(printed.fileno(), 2)
         try:

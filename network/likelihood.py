@@ -3,11 +3,11 @@
 Every bin becomes a unit vector u (unit_vectors.py). For a source at azimuth a in isotropic noise u scatters
 around that head's template u_a, and -ln((1 - u . u_a) / 2), summed over the bins of a sample, ranks the azimuths.
 """
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+import console
 import features
 import hrir
 from network.unit_vectors import LEAST_DISTANCE, unit_vectors
@@ -54,7 +54,7 @@ def localise(samples, template_cues, azimuth_deg):
 
     """
     templates = np.ascontiguousarray(unit_vectors(template_cues).transpose(1, 2, 0))  # (bin, 3, azimuth)
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(console.processors()) as threads:
         best = list(threads.map(lambda sample: _likeliest_row(sample, templates), samples))
     return np.asarray(azimuth_deg, np.float64)[best]
 

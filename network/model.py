@@ -266,7 +266,7 @@ class Network:
 
         Parameters
         ----------
-        path : path of a .keras file that `save` wrote
+        path : path of a .keras file that `save` wrote, or of a folder with best.keras
         with_state : bool, also read the optimiser's variables and `state`
 
         Raises
@@ -275,6 +275,7 @@ class Network:
 
         """
         path = Path(path)
+        path = path / "best.keras" if path.is_dir() else path
         if not path.is_file():
             raise BadInput(f"{path} does not exist; train a model first with TrainingCNN.py.")
         try:

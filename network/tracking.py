@@ -19,15 +19,17 @@ import numpy as np
 import soxr
 
 import features
-from console import BadInput, warn
+from console import BadInput
+from network.channels import ChannelCheck
 from params import Params
 
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained" / "best.keras"
-SILENT_PEAK = 1e-4           # -80 dB full scale
-WIDE_SHARE = 0.3             # of the seconds with a delay that no head makes, from which on a recording is not binaural
+FRONT_HALF_WIDTH_DEG = 5.0   # such a source counts if the network is no less sure than that
+SAME_HALF_WIDTH_DEG = 45.0   # stated for channels of one signal, which may be mono
+DOUBTFUL_HALF_WIDTH_DEG = 60.0  # stated where the channels cannot be those of two ears
 
-DELAY_SEARCH_S = 0.02        # how far apart the channels of a stereo mix are looked for
-HEAD_DELAY_S = 1e-3          # no head delays a sound by more: that of an adult is 0.65 to 0.8 ms
+STAY_DEG = 10.0              # of azimuth around its median, within which a source counts as staying where it is
+ONE_PLACE_SHARE = 0.8        # of the rows, from which on a recording is of one place
 MOST_COLUMNS = 2048          # of the spectrogram for the picture: with more, neighbours are averaged
 
 
@@ -113,10 +115,53 @@ class Track(NamedTuple):
         return np.isfinite(self.azimuth_deg)
 
     def overall(self):
-        """Return the medians of azimuth and half-width over the rows with a source, in degrees; NaN without any."""
+        """Return the median azimuth of the rows with a source, and a half-width, in degrees; NaN without any.
+
+        The half-width is the rows' own, or what 68 % of the rows lie within around the median if that is more: a source
+        that moves, or several, are not at one azimuth.
+        """
         if not self.has_source.any():
             return np.nan, np.nan
-        return float(np.nanmedian(self.azimuth_deg)), float(np.nanmedian(self.half_width_68_deg))
+        azimuth_deg = float(np.nanmedian(self.azimuth_deg))
+        scatter_deg = float(np.nanquantile(np.abs(self.azimuth_deg - azimuth_deg), 0.68))
+        return azimuth_deg, max(float(np.nanmedian(self.half_width_68_deg)), scatter_deg)
+
+    def intervals(self):
+        """List the Intervals in which a source stays within STAY_DEG, in order of time; short ones are left out.
+
+        A recording whose rows nearly all lie around one azimuth is one interval.
+        """
+        rows = np.flatnonzero(self.has_source)
+        if not len(rows):
+            return []
+        hop_s = self.time_s[1] - self.time_s[0] if len(self.time_s) > 1 else 0.0
+        azimuth_deg = self.azimuth_deg[rows]
+        if np.mean(np.abs(azimuth_deg - np.median(azimuth_deg)) <= STAY_DEG) >= ONE_PLACE_SHARE:
+            return [Interval(float(self.time_s[rows[0]]), float(self.time_s[rows[-1]]), float(np.median(azimuth_deg)))]
+        groups = [[rows[0]]]
+        for row in rows[1:]:
+            if abs(self.azimuth_deg[row] - np.median(self.azimuth_deg[groups[-1]])) <= STAY_DEG:
+                groups[-1].append(row)
+            else:
+                groups.append([row])
+        longest = max(map(len, groups))
+        return [Interval(float(self.time_s[group[0]] - hop_s / 2), float(self.time_s[group[-1]] + hop_s / 2),
+                        float(np.median(self.azimuth_deg[group])))
+                for group in groups if len(group) >= max(1, longest / 5)]
+
+    def moves(self):
+        """Tell whether the azimuth changes in small steps rather than jumps, over more than one place."""
+        azimuth_deg = self.azimuth_deg[self.has_source]
+        steps = np.abs(np.diff(azimuth_deg))
+        return bool(len(steps)) and float(steps[steps > STAY_DEG].sum()) < 0.5 * float(steps.sum())
+
+
+class Interval(NamedTuple):
+    """A time in which a source stays near one azimuth, in seconds and degrees."""
+
+    start_s: float
+    end_s: float
+    azimuth_deg: float
 
 
 NO_ROWS = Track(*[np.empty(0)] * 4)
@@ -125,9 +170,7 @@ NO_ROWS = Track(*[np.empty(0)] * 4)
 class Tracker:
     """Track ear signals block by block; a row is given as soon as its second is complete.
 
-    After the last block: `seconds` of signal, `is_one_signal` whether both ears heard the same throughout,
-    `wide_share` the share of seconds with a delay between the ears that no head makes, `peak` of each ear (1 = full
-    scale), `spectrogram`.
+    `seconds` is the duration so far, `spectrogram` the Spectrogram, `channels` the ChannelCheck of the two ears.
     """
 
     def __init__(self, answer, params, hop_frames):
@@ -145,17 +188,15 @@ class Tracker:
         self._signal = np.empty((0, 2), np.float32)                    # less than a window, or not yet framed
         self._cues = np.empty((params.bins, 0, 2), np.float16)         # of the frames that rows to come need
         self._power = np.empty(0)                                      # of each of them
+        self._is_same, self._is_front, self._is_narrow = [np.empty(0, bool)] * 3   # of each of them, too
         self._first = self._next = 0                                   # numbers of the first of them, of the next row's
-        self._rows, self._samples, self._apart, self._delays = [], 0, False, []
-        self._second = np.empty((0, 2), np.float32)
-        self.spectrogram, self.peak = Spectrogram(params.bins), np.zeros(2)
+        self._rows, self._samples = [], 0
+        self.spectrogram, self.channels = Spectrogram(params.bins), ChannelCheck(params)
 
     def push(self, ears):
         """Take a block (n, 2), left ear first, and return the Track of the rows it completes."""
         self._samples += len(ears)
-        self.peak = np.maximum(self.peak, np.abs(ears).max(axis=0, initial=0))
-        self._apart = self._apart or bool(np.any(ears[:, 0] != ears[:, 1]))
-        self._measure_delays(ears)
+        self.channels.add_signal(ears)
         self._add_frames(ears)
         complete = self._first + self._cues.shape[1] - self.params.frames + 1
         starts = np.arange(self._next, complete, self.hop_frames)
@@ -163,45 +204,33 @@ class Tracker:
         rows = self._rows_at(starts)
         done = min(self._next - self._first, self._cues.shape[1])
         self._cues, self._power, self._first = self._cues[:, done:], self._power[done:], self._first + done
+        self._is_same, self._is_front, self._is_narrow = (
+            each[done:] for each in (self._is_same, self._is_front, self._is_narrow))
         self._rows.append(rows)
         return rows
 
     def track(self):
         """Return all rows so far."""
-        return Track(*map(np.concatenate, zip(*self._rows))) if self._rows else NO_ROWS
+        if not self._rows:
+            return NO_ROWS
+        track = Track(*map(np.concatenate, zip(*self._rows)))
+        if not self.channels.is_doubtful:
+            return track
+        return track._replace(half_width_68_deg=np.maximum(track.half_width_68_deg, DOUBTFUL_HALF_WIDTH_DEG))
 
     @property
     def seconds(self):
         """Return the duration of all blocks so far, in seconds."""
         return self._samples / self.params.sample_rate_hz
 
-    @property
-    def is_one_signal(self):
-        """Tell whether both ears heard exactly the same."""
-        return not self._apart
-
-    @property
-    def wide_share(self):
-        """Return the share of the seconds whose interaural delay is longer than a head makes."""
-        return float(np.mean(np.abs(self._delays) > HEAD_DELAY_S)) if self._delays else 0.0
-
     def check(self, name):
-        """Check after the last block that the two channels are those of two ears.
+        """Check after the last block that it was long enough and that the two channels are those of two ears.
 
-        Raises BadInput where they cannot be; warns where a stereo mix is likely. `name` is of the recording.
+        Raises BadInput where they cannot be, and warns of what makes the answers doubtful. `name` is of the recording.
         """
         if self.seconds < self.params.sample_s:
             raise BadInput(f"{name} is {self.seconds:.3f} s long; it must be at least {self.params.sample_s:.3f} s.")
-        if self.peak.min() < SILENT_PEAK <= self.peak.max():
-            side = ("left", "right")[int(self.peak.argmin())]
-            raise BadInput(f"{name} has nothing in its {side} channel; check the microphone or its cable and record "
-                           "again.")
-        if self.is_one_signal:
-            raise BadInput(f"{name} holds the same signal in both channels, so no direction can be heard; "
-                           "record with two microphones at the ears.")
-        if self.wide_share > WIDE_SHARE:
-            warn(f"{name}: {100 * self.wide_share:.0f} % of it has delays between the channels that no head makes; is "
-                 "it a stereo mix, not a binaural recording? The azimuths mean little then.")
+        self.channels.check(name)
 
     def _add_frames(self, ears):
         window, hop = self.params.stft_window_samples, self.params.stft_hop_samples
@@ -214,7 +243,11 @@ class Tracker:
             power = np.square(signal[:count * hop], dtype=np.float64).reshape(count, -1).mean(axis=1)
             self._cues = np.concatenate((self._cues, cues), axis=1)
             self._power = np.concatenate((self._power, power))
-            self.spectrogram.add((np.square(spectra.real) + np.square(spectra.imag)).sum(axis=0))
+            ear_power = np.square(spectra.real) + np.square(spectra.imag)                     # (ear, bin, frame)
+            of_frames = self.channels.add_frames(spectra, ear_power, power)
+            self._is_same, self._is_front, self._is_narrow = (
+                np.concatenate(pair) for pair in zip((self._is_same, self._is_front, self._is_narrow), of_frames))
+            self.spectrogram.add(ear_power.sum(axis=0))
 
     def _rows_at(self, starts):
         p, frames = self.params, self.params.frames
@@ -225,24 +258,19 @@ class Tracker:
         power = np.array([self._power[at:at + frames].mean() for at in starts - self._first])
         level_db = 10 * np.log10(np.maximum(power, 1e-20))
         is_sure = ~(half_width_95_deg > p.most_half_width_95_deg)  # NaN, of a network of squared error, counts as sure
-        is_source = (level_db > p.silence_dbfs) & is_sure
+        is_same, is_front, is_narrow = (np.array([each[at:at + frames].mean() for at in starts - self._first]) > 0.5
+                                        for each in (self._is_same, self._is_front, self._is_narrow))
+        is_loud = level_db > p.silence_dbfs
+        self.channels.add_rows(is_narrow[is_loud])
+        # Nearly equal ears are a source in front; the network also knows noise that sounds like that.
+        is_sure |= is_front & (half_width_68_deg < FRONT_HALF_WIDTH_DEG) | is_same
+        is_source = is_loud & is_sure & ~is_narrow
+        # Equal ears are in front by symmetry, which the network may not tell from noise; or the recording is mono.
+        azimuth_deg = np.where(is_same, 0, azimuth_deg)
+        half_width_68_deg = np.where(is_same, np.maximum(half_width_68_deg, SAME_HALF_WIDTH_DEG), half_width_68_deg)
         time_s = (starts * p.stft_hop_samples + p.sample_length / 2) / p.sample_rate_hz
         return Track(time_s, np.where(is_source, azimuth_deg, np.nan), np.where(is_source, half_width_68_deg, np.nan),
                      level_db)
-
-    def _measure_delays(self, ears):
-        """Measure the delay of every whole second, where its cross-correlation with phase transform is highest."""
-        rate = self.params.sample_rate_hz
-        signal = np.concatenate((self._second, ears))
-        count = len(signal) // rate
-        self._second = signal[count * rate:]
-        for second in signal[:count * rate].reshape(count, rate, 2):
-            if np.square(second).mean() > 10 ** (self.params.silence_dbfs / 10):
-                left, right = np.fft.rfft(second.T, 2 * rate)
-                cross = right * np.conj(left)
-                correlation = np.fft.irfft(cross / np.maximum(np.abs(cross), 1e-12))
-                reach = round(DELAY_SEARCH_S * rate)
-                self._delays.append((np.roll(correlation, reach)[:2 * reach + 1].argmax() - reach) / rate)
 
 
 class Spectrogram:

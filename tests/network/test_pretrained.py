@@ -113,7 +113,7 @@ def test_it_is_less_sure_where_it_errs(shipped, demo):
 
 @pytest.mark.slow
 def test_testing_takes_it(shards, tmp_path):
-    run_script("Testing.py", "--data", shards, "--models", FOLDER, "--out", tmp_path)
+    run_script("Testing.py", "--data", shards, "--models", FOLDER / "best.keras", "--out", tmp_path)
     figures = json.loads((tmp_path / "results.json").read_text())
     assert set(figures) == {"best", "baseline", "made_with"}
     assert figures["best"]["by_snr_db"]["20"]["within_5_deg_percent"] > 98

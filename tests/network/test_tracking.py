@@ -33,7 +33,7 @@ def test_any_blocks_give_the_same_rows(hop_frames, block):
                                np.concatenate(pieces._answer.seen).astype(np.float32), rtol=1e-3, atol=1e-6)
     np.testing.assert_allclose(np.diff(whole.track().time_s), 0.02 * hop_frames)
     assert whole.seconds == pieces.seconds == 4
-    assert whole.wide_share == pieces.wide_share > 0  # of independent noises the delays are random
+    assert whole.channels.wide_share == pieces.channels.wide_share > 0  # of independent noises the delays are random
 
 
 def test_memory_does_not_grow_with_the_recording():
@@ -107,7 +107,7 @@ NOISE = np.random.default_rng(0).normal(0, 0.1, (2, 2 * RATE))
     (NOISE + 1j, RATE, "complex"),
     (NOISE[:, :RATE], RATE, "is 1.000 s long; it must be at least 1.020 s"),
     (NOISE[[0, 0]], RATE, "holds the same signal in both channels"),
-    (NOISE * [[1], [0]], RATE, "has nothing in its right channel"),
+    (NOISE * [[1], [0]], RATE, "nothing in its right channel"),
     (NOISE, 0, "sample_rate_hz 0 is not possible"),
     (NOISE, float("nan"), "sample_rate_hz nan is not possible"),
 ])
