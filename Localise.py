@@ -11,20 +11,24 @@ is unsure, as in noise from all around. Negative is left.
 import csv
 import json
 import sys
+from collections import Counter
 from dataclasses import replace
+from glob import glob
 from pathlib import Path
 
 import numpy as np
+import soxr
 
 import console
 from console import BadInput
 from network.tracking import PRETRAINED, Tracker, hop_frames_of
 from params import Params
 from scores import plots
-from shards.audio import audio_paths, ear_blocks
+from shards.audio import CutShort, audio_paths, ear_blocks
 
 FORMATS = ("csv", "json", "textgrid")
-SHORT_S = 30.0          # a shorter file gets one line with its overall answer
+OVERVIEW = "all_recordings"  # the table over several recordings
+LONGEST_TOLD = 3        # intervals in the line of a recording that was heard in several places
 LIVE_BLOCK_S = 0.1
 
 
@@ -43,6 +47,8 @@ def parse_args(argv=None):
     parser.add_argument("--channels", metavar=("LEFT", "RIGHT"), nargs=2, type=int,
                         help="which channels are the ears, counted from 1 (default: 1 2)")
     parser.add_argument("--live", action="store_true", help="listen to a two-channel input instead of files")
+    parser.add_argument("--device", metavar="NAME",
+                        help="the input of --live, by its name or number (default: the system's)")
     args = parser.parse_args(argv)
     if bool(args.recordings) == args.live:
         raise BadInput("Localise.py takes recordings or --live, and not both; name a file or a folder.")
@@ -55,54 +61,79 @@ def parse_args(argv=None):
 def main(argv=None):
     """Localise every recording, or listen."""
     params, args = parse_args(argv)
-    paths = find_recordings(args.recordings)
+    recordings = find_recordings(args.recordings)
 
     from network.model import Network  # here, not above: a wrong flag should not wait for TensorFlow
 
     network = Network.load(args.model)
     hop_frames = hop_frames_of(params)
     if args.live:
-        live(microphone_blocks(params), Tracker(network.answer, params, hop_frames), args.swap_ears)
+        live(microphone_blocks(params, args.device), Tracker(network.answer, params, hop_frames), args.swap_ears)
         return
-    out, problems = console.folder_for_output(args.out), []
-    for path, name in zip(paths, output_names(paths)):
+    out, done, problems = console.folder_for_output(args.out), [], []
+    shown = {path: path.relative_to(folder) for folder, path in recordings}
+    for path, name in output_names(recordings).items():
         try:
             tracker = localise(path, Tracker(network.answer, params, hop_frames), args)
+            console.folder_for_output((out / name).parent)
             write(tracker, path, out / name, args)
-            report(tracker, path)
+            done.append(summary(name, tracker))
+            print(f"{shown[path]}: {in_words(tracker)}")
         except BadInput as problem:
-            if len(paths) == 1:
+            if len(recordings) == 1:
                 raise
             console.warn(f"Skipped: {problem}")
             problems.append(problem)
-    if len(problems) == len(paths):
-        raise BadInput(f"none of the {len(paths)} recordings could be used; the reasons are above.")
-    print(f"{out}: {len(paths) - len(problems)} recording(s), one .{args.format} and one .png each"
+    if not done:
+        raise BadInput(f"none of the {len(recordings)} recordings could be used; the reasons are above.")
+    if len(recordings) > 1:
+        write_overview(done, out / f"{OVERVIEW}.json")
+    print(f"{out}: {len(done)} recording(s), one .{args.format} and one .png each"
+          + (f"; {OVERVIEW}.json over all" if len(recordings) > 1 else "")
           + (f"; skipped {len(problems)}, named above." if problems else "."))
 
 
 def find_recordings(named):
-    """Files as named, and those of folders, in order; BadInput for what is neither."""
-    paths = []
-    for path in named:
+    """List the recordings as (folder, path): files as named, and those of folders in order; BadInput for others."""
+    recordings = []
+    for path in _expanded(named):
         if path.is_dir():
             found = audio_paths(path)
             if not found:
                 raise BadInput(f"{path} holds no audio file; name a folder of two-channel recordings.")
-            paths += found
+            recordings += [(path, each) for each in found]
+            links = sorted({part.name for each in found for part in each.relative_to(path).parents
+                            if (path / part).is_symlink()})
+            if links:
+                console.warn(f"{path}: followed links to folders: {', '.join(links)}.")
         elif path.is_file():
-            paths.append(path)
+            recordings.append((path.parent, path))
         else:
             raise BadInput(f"{path} does not exist; name a two-channel recording or a folder of them.")
-    return paths
+    return list(dict.fromkeys(recordings))
 
 
-def output_names(paths):
-    """Name of the results of each path: its stem, with a number where another one has it already."""
-    names = []
-    for path in paths:
-        same = sum(name == path.stem or name.startswith(f"{path.stem} (") for name in names)
-        names.append(f"{path.stem} ({same + 1})" if same else path.stem)
+def _expanded(named):
+    """Expand patterns such as *.wav, which not every shell does."""
+    for path in named:
+        found = [] if path.exists() else sorted(map(Path, glob(str(path))))
+        yield from found or [path]
+
+
+def output_names(recordings):
+    """Name the results of each recording: dict of path to a name without an ending, with / for subfolders.
+
+    The name is that within its folder; where two are alike but for their endings, the ending stays, and where folders
+    hold the same names, the folder's name comes first. No two differ in case alone.
+    """
+    names = {path: path.relative_to(folder).with_suffix("").as_posix() for folder, path in recordings}
+    longer = (lambda folder, path: path.relative_to(folder).as_posix(),
+              lambda folder, path: (Path(folder.resolve().name) / path.relative_to(folder)).as_posix(),
+              lambda folder, path: path.resolve().as_posix().strip("/").replace(":", ""))
+    for make in longer:
+        count = Counter(name.casefold() for name in names.values())
+        count[OVERVIEW] += 1
+        names |= {path: make(folder, path) for folder, path in recordings if count[names[path].casefold()] > 1}
     return names
 
 
@@ -110,9 +141,14 @@ def localise(path, tracker, args):
     """Track a whole recording; BadInput for one that is not binaural."""
     params = tracker.params
     with console.progress(unit=" s", desc=path.name) as bar:
-        for block in ear_blocks(path, params, args.channels):
-            tracker.push(block[:, ::-1] if args.swap_ears else block)
-            bar.update(round(len(block) / params.sample_rate_hz, 2))
+        try:
+            for block in ear_blocks(path, params, args.channels):
+                tracker.push(block[:, ::-1] if args.swap_ears else block)
+                bar.update(round(len(block) / params.sample_rate_hz, 2))
+        except CutShort as problem:
+            if tracker.seconds < params.sample_s:
+                raise
+            console.warn(f"{problem} What there is was localised.")
     tracker.check(path)
     return tracker
 
@@ -168,17 +204,37 @@ def textgrid(track, seconds):
     return "\n".join([*lines, ""])
 
 
-def report(tracker, path):
-    """Print one line with the overall answer of a short recording, and that a long one is done."""
+def in_words(tracker):
+    """Describe a recording in one line: where a source was heard, and when, if it was heard in several places."""
     track = tracker.track()
-    azimuth_deg, half_width_deg = track.overall()
     share = f"heard in {100 * track.has_source.mean():.0f} % of {tracker.seconds:.1f} s"
-    if tracker.seconds >= SHORT_S:
-        print(f"{path.name}: a source {share}.")
-    elif np.isnan(azimuth_deg):
-        print(f"{path.name}: no source in {tracker.seconds:.1f} s.")
-    else:
-        print(f"{path.name}: {side_of(azimuth_deg)} (spread {half_width_deg:.0f}), {share}.")
+    if not track.has_source.any():
+        return f"no source in {tracker.seconds:.1f} s."
+    azimuth_deg, half_width_deg = track.overall()
+    intervals = track.intervals()
+    if len(intervals) == 1:
+        return f"{side_of(azimuth_deg)} (spread {half_width_deg:.0f}), {share}."
+    if track.moves():
+        first, last = intervals[0], intervals[-1]
+        return f"moves from {side_of(first.azimuth_deg)} to {side_of(last.azimuth_deg)}, {share}."
+    longest = sorted(sorted(intervals, key=lambda each: each.start_s - each.end_s)[:LONGEST_TOLD])
+    told = "; ".join(f"{side_of(each.azimuth_deg)} from {each.start_s:.1f} to {each.end_s:.1f} s" for each in longest)
+    return f"several places, {told}{' and others' if len(intervals) > LONGEST_TOLD else ''}; {share}."
+
+
+def summary(name, tracker):
+    """Sum up a recording for the table over several: dict of its name, duration, azimuth, half-width and one line."""
+    track = tracker.track()
+    azimuth_deg, half_width_deg = (None if np.isnan(each) else round(each, 1) for each in track.overall())
+    return {"recording": name, "seconds": round(tracker.seconds, 3), "azimuth_deg": azimuth_deg,
+            "spread_deg": half_width_deg, "source_percent": round(100 * float(track.has_source.mean()), 1),
+            "summary": in_words(tracker)}
+
+
+def write_overview(rows, path):
+    """Write the table over several recordings, one row each, as json: `*.csv` finds the tracks alone."""
+    with console.atomic_write(path) as partial:
+        partial.write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
 
 def side_of(azimuth_deg):
@@ -212,20 +268,31 @@ def bar_of(azimuth_deg, width=61):
     return f"left [{''.join(cells)}] right"
 
 
-def microphone_blocks(params):
-    """Blocks (n, 2) of the default two-channel input; BadInput where there is none."""
+def microphone_blocks(params, device=None):
+    """Yield blocks (n, 2) at params.sample_rate_hz of a two-channel input; BadInput where there is none.
+
+    An input that does not know this rate is opened at its own and resampled.
+    """
     try:
         import sounddevice
     except (ImportError, OSError) as problem:  # OSError: the package is there, the PortAudio library is not
         raise BadInput(f"--live needs the package sounddevice ({problem}); install it with pip install -r "
                        "requirements-live.txt.") from problem
+    device = int(device) if device is not None and device.isdigit() else device
+    rate_hz, to_rate = params.sample_rate_hz, None
     try:
-        with sounddevice.InputStream(samplerate=params.sample_rate_hz, channels=2, dtype="float32") as stream:
+        try:
+            sounddevice.check_input_settings(device=device, channels=2, dtype="float32", samplerate=rate_hz)
+        except sounddevice.PortAudioError:
+            rate_hz = sounddevice.query_devices(device, "input")["default_samplerate"]
+            to_rate = soxr.ResampleStream(rate_hz, params.sample_rate_hz, 2, dtype="float32")
+        with sounddevice.InputStream(samplerate=rate_hz, device=device, channels=2, dtype="float32") as stream:
             while True:
-                yield stream.read(round(LIVE_BLOCK_S * params.sample_rate_hz))[0]
+                block = stream.read(round(LIVE_BLOCK_S * rate_hz))[0]
+                yield to_rate.resample_chunk(block) if to_rate else block
     except (sounddevice.PortAudioError, ValueError) as problem:
-        raise BadInput(f"--live finds no two-channel input ({problem}); connect one, or localise a recording.") \
-            from problem
+        raise BadInput(f"--live finds no two-channel input ({problem}); connect one, choose one with --device, or "
+                       "localise a recording.") from problem
 
 
 if __name__ == "__main__":

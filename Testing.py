@@ -32,7 +32,8 @@ def parse_args(argv=None):
     """Flags of this script."""
     parser = console.Parser(__doc__)
     parser.add_argument("--data", metavar="DIR", default="BinSL_TEST", help="test shards (default: %(default)s)")
-    parser.add_argument("--models", metavar="DIR", default="checkpoints", help="trained models (default: %(default)s)")
+    parser.add_argument("--models", metavar="DIR", default="checkpoints",
+                        help="trained models, a folder or a file (default: %(default)s)")
     parser.add_argument("--out", metavar="DIR", default="results", help="tables, pictures (default: %(default)s)")
     heard = parser.add_argument_group("what the shards were made of, to be heard in report.html where it is present")
     heard.add_argument("--speech", metavar="DIR", default="SpeechTEST", help="(default: %(default)s)")
@@ -68,10 +69,12 @@ def main(argv=None):
 
 
 def load_networks(folder, frames):
-    """Load best.keras and last.keras of a folder, those that are there, to score them on samples of `frames`."""
+    """Load best.keras and last.keras of a folder, as far as present, or one file, to score on samples of `frames`."""
     from network.model import Network  # here: TensorFlow takes seconds, and a wrong flag should not wait for it
 
     paths = {name: Path(folder) / f"{name}.keras" for name in MODELS}
+    if Path(folder).is_file():
+        paths = {"last" if Path(folder).stem == "last" else "best": Path(folder)}
     present = {name: path for name, path in paths.items() if path.is_file()} or paths  # of none, the first is missed
     networks = {name: Network.load(path) for name, path in present.items()}
     for name, network in networks.items():

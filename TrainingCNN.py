@@ -12,7 +12,6 @@ A quarter of the speech files is kept for validation. Without --epochs or --samp
 
 The networks are network/bands.py (the default) and network/original.py, the loop is network/training.py.
 """
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -78,8 +77,9 @@ def parse_args(argv=None):
             raise BadInput(f"{flag_of(flag)} {why}")
     params = flags.scene_params(args, "TRAIN") if args.from_wavs else default
     for origin in args.origins:
-        if not Path(origin).is_file():
-            raise BadInput(f"--from {origin} is not a file; name a .keras file that TrainingCNN.py wrote.")
+        if not Path(origin).exists():
+            raise BadInput(f"--from {origin} does not exist; name a .keras file that TrainingCNN.py wrote, or its "
+                           "folder.")
     loss = args.loss or ("mse" if args.model == "original" else default.loss)
     return replace(params, model=args.model, loss=loss, batch_size=args.batch_size, learning_rate=args.learning_rate,
                    seed=args.seed), args
@@ -106,7 +106,7 @@ def wav_feed(params, args):
     spatialise.require_competing_talkers(speech, params)
     heads, params = spatialise.load_heads(params)
     return WavFeed(speech, noise, heads, params, spatialise.scenes_with(heads, params),
-                         args.samples or params.samples_to_see, args.workers or os.cpu_count())
+                         args.samples or params.samples_to_see, args.workers or console.processors())
 
 
 def train(feed, args):

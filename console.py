@@ -5,15 +5,17 @@ whose text is one sentence that names the file or flag and the remedy; it is pri
 """
 import argparse
 import errno
+import hashlib
 import os
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tqdm import tqdm
 
 EXIT_BAD_INPUT = 2     # what argparse uses for a wrong flag
+LONGEST_NAME_BYTES = 255  # of a file on common file systems
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for Ctrl-C
 
 
@@ -56,8 +58,11 @@ def run(main):
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where the parent process had it ignored
         signal.signal(signal.SIGINT, on_ctrl_c)
-    for stream in (sys.stdout, sys.stderr):  # a file name with an emoji must not fail on a narrow terminal encoding
-        stream.reconfigure(errors="replace")
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, or a program without a console
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - it lasts as long as the process
+        elif hasattr(getattr(sys, name), "reconfigure"):  # not a notebook's; an emoji in a name must not fail
+            getattr(sys, name).reconfigure(errors="replace")
     name = Path(sys.argv[0]).name
     try:
         main()
@@ -73,6 +78,13 @@ def run(main):
         warn(f"{name}: interrupted; what was finished is kept and nothing is half written.")
         return EXIT_INTERRUPTED
     return 0
+
+
+def processors():
+    """Count the processors that this process may use: what affinity, a container or a batch job grants, not all."""
+    from joblib import cpu_count  # here, not above: it takes a tenth of a second
+
+    return cpu_count()
 
 
 def folder_for_output(path):
@@ -92,11 +104,12 @@ def atomic_write(path):
     Raises BadInput when the disk is full, read-only or closed to this user.
     """
     path = Path(path)
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(_partial_name(path.name))
     try:
         yield partial
         with open(partial, "rb+") as file:  # the rename must not reach the disk before the data
-            os.fsync(file.fileno())
+            with suppress(OSError):  # some network file systems cannot
+                os.fsync(file.fileno())
         os.replace(partial, path)
     except OSError as problem:
         if problem.errno is None:  # not the disk, but work that was stopped
@@ -107,7 +120,16 @@ def atomic_write(path):
             partial.unlink()
 
 
+def _partial_name(name):
+    """Name the file that is written before it gets its name; a long name is cut to what file systems take."""
+    if len(os.fsencode(name)) <= LONGEST_NAME_BYTES - len(".partial"):
+        return name + ".partial"
+    return f"{name[:40]}~{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}.partial"
+
+
 def _cannot_write(path, problem):
+    if problem.errno == errno.ENAMETOOLONG:
+        return f"{path} cannot be written because its name is too long; rename the file that it is made of."
     if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"{path} cannot be written because the disk is full; free some space and run the same command again."
     return f"{path} cannot be written ({problem.strerror}); choose a folder you may write to with --out."

@@ -1,14 +1,29 @@
 """Draw training and test results, each picture written whole as a png. Figures only, no pyplot: nothing global."""
+import warnings
+from functools import lru_cache
+
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 
 from console import atomic_write
 from scores import metrics
 
+CJK_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Microsoft YaHei", "Yu Gothic",
+             "Hiragino Sans", "PingFang SC", "Malgun Gothic", "Arial Unicode MS", "Droid Sans Fallback")
+
 
 def _save(figure, path):
-    with atomic_write(path) as partial:
+    with atomic_write(path) as partial, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box in a title is no fault of the run
         figure.savefig(partial, format="png", dpi=120)
+
+
+@lru_cache(maxsize=1)
+def _families():
+    """List the font of titles and those that draw Chinese, Japanese and Korean names, as far as they are installed."""
+    installed = {font.name for font in fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in CJK_FONTS if name in installed)]
 
 
 def history(rows, path):
@@ -115,7 +130,8 @@ def track(track, spectrogram, sample_rate_hz, title, path):
     axes = figure.subplots()
     axes.imshow(level_db, origin="lower", aspect="auto", cmap="Greys", extent=(0, end_s, 0, sample_rate_hz / 2000),
                 vmin=level_db.max() - 80, vmax=level_db.max() + 20)
-    axes.set(xlabel="time (s)", ylabel="frequency (kHz), grey", title=title, xlim=(0, end_s))
+    axes.set(xlabel="time (s)", ylabel="frequency (kHz), grey", xlim=(0, end_s))
+    axes.set_title(title.encode(errors="replace").decode(), parse_math=False, family=_families())  # $ is no formula
     azimuth = axes.twinx()
     low, high = track.azimuth_deg - track.half_width_68_deg, track.azimuth_deg + track.half_width_68_deg
     azimuth.fill_between(track.time_s, np.clip(low, -90, 90), np.clip(high, -90, 90), color="C3", alpha=0.25,

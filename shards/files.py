@@ -12,6 +12,7 @@ A shard is one npz for each pair of a speech and a noise file. Plain `np.load(f,
 """
 import hashlib
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +29,11 @@ BY_SAMPLE = ("labels", "snr_db", "noise_field", "hrir", "room_rt60_s", "excerpt_
 def shard_name(speech, noise):
     """Name the shard of two files, by their names: readable, and unique by a digest."""
     key = _digest_of_names(speech, noise).hex()[:8]
-    return f"{Path(speech).stem[:40]}__{Path(noise).stem[:40]}__{key}.npz"
+    return f"{_short(Path(speech).stem)}__{_short(Path(noise).stem)}__{key}.npz"
+
+
+def _short(stem, characters=40, most_bytes=100):
+    return os.fsencode(stem[:characters])[:most_bytes].decode(errors="ignore")
 
 
 def seed_of(speech, noise):

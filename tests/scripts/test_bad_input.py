@@ -169,7 +169,7 @@ def test_stereo_is_mixed_down_with_a_notice(folders):
     ("SpatialiseTRAIN.py", ["--room-share", "0.5"], "--room-share does nothing without --rt60-s"),
     ("TrainingCNN.py", ["--weights", 1, 2], "--weights 1 2 is not possible"),
     ("TrainingCNN.py", ["--data", "a", "b", "--weights", 1, 0], "--weights 1 0 is not possible"),
-    ("TrainingCNN.py", ["--from", "nowhere.keras"], "--from nowhere.keras is not a file"),
+    ("TrainingCNN.py", ["--from", "nowhere.keras"], "--from nowhere.keras does not exist"),
     ("TrainingCNN.py", ["--data", "not there"], "not there"),
     ("Testing.py", ["--data", "not there"], "not there"),
 ])
