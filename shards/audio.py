@@ -31,7 +31,8 @@ CLIP_GROWTH, CLIPPED_SHARE = 1.001, 0.005  # neighbours alike at the peak: more 
 CANCELLED_SHARE = 1e-4  # of the power of the channels, below which their mean has lost the signal
 LONGEST_OGG_PAGE = 1 << 17  # bytes, and as many again
 LONGEST_IN_MEMORY = 600 * 16_000  # samples of a signal, 38 MB: a longer one is kept in a temporary file
-READ_FRAMES = 1 << 14  # of an audio file at once, so that an hour of many channels is never in memory whole
+READ_FRAMES = 1 << 18  # in a block, so that an hour of many channels is never in memory whole
+PIECE_FRAMES = 1 << 14  # read at once: what a torn file loses before the tear
 UNKNOWN_FRAMES = 1 << 62  # from here on, libsndfile's word for a length that the header does not tell
 
 
@@ -334,17 +335,13 @@ def _blocks(path, params, pick):
 
     All there is is read; CutShort in the end where that is less than the header promises.
     """
-    read, to_rate, is_torn = 0, None, False
+    read, to_rate, tear = 0, None, None
     with _opened(path) as file:
         promised, log, rate = file.frames, file.extra_info, file.samplerate
-        while True:
-            try:
-                block = file.read(READ_FRAMES, dtype="float32", always_2d=True)
-            except sf.SoundFileError:
-                if not read:
-                    raise
-                is_torn = True
-                break
+        while tear is None:
+            block, tear = _read_block(file)
+            if tear and not read + len(block):
+                raise tear
             if not len(block):
                 break
             read += len(block)
@@ -356,10 +353,22 @@ def _blocks(path, params, pick):
         if to_rate:
             yield to_rate.resample_chunk(np.empty((0, *picked.shape[1:]), np.float32), last=True)
     is_known = 0 < promised < UNKNOWN_FRAMES
-    if is_torn or is_known and read < COMPLETE_SHARE * promised or _is_cut(log, path):
+    if tear or is_known and read < COMPLETE_SHARE * promised or _is_cut(log, path):
         of = f" of {promised / rate:.1f}" if is_known and read < promised else ""
         raise CutShort(f"{path} is cut short: it holds {read / rate:.1f}{of} s, less than its header promises; copy it "
                        "again.")
+
+
+def _read_block(file):
+    """Read up to READ_FRAMES frames (n, channel), and the error where the file is torn, else None."""
+    pieces, missing, tear = [], READ_FRAMES, None
+    try:
+        while missing and len(piece := file.read(min(missing, PIECE_FRAMES), dtype="float32", always_2d=True)):
+            pieces.append(piece)
+            missing -= len(piece)
+    except sf.SoundFileError as problem:
+        tear = problem
+    return np.concatenate([np.empty((0, file.channels), np.float32), *pieces]), tear
 
 
 def _is_cut(log, path):

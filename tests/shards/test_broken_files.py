@@ -7,7 +7,7 @@ import soundfile as sf
 from helpers import PARAMS
 
 from console import BadInput
-from shards import containers
+from shards import audio, containers
 from shards.audio import CutShort, audio_paths, ear_blocks, find_audio, read_mono
 
 RATE = 16_000
@@ -39,6 +39,15 @@ def test_a_file_cut_short_is_named_whatever_its_format(tmp_path, ending):
     with pytest.raises(CutShort):
         read.extend(blocks)
     assert 0 < sum(map(len, read)) < len(whole)
+
+
+def test_a_tear_at_the_beginning_of_a_block_is_a_tear(tmp_path, monkeypatch):
+    path = tmp_path / "cut.flac"
+    sf.write(path, SOUND, RATE)
+    path.write_bytes(path.read_bytes()[:int(0.7 * path.stat().st_size)])
+    monkeypatch.setattr(audio, "READ_FRAMES", audio.PIECE_FRAMES)
+    with pytest.raises(CutShort):
+        ears_of(path)
 
 
 @pytest.mark.parametrize("riff_length", [0, 36, 2 ** 32 - 1])
