@@ -33,6 +33,7 @@ LONGEST_OGG_PAGE = 1 << 17  # bytes, and as many again
 LONGEST_IN_MEMORY = 600 * 16_000  # samples of a signal, 38 MB: a longer one is kept in a temporary file
 READ_FRAMES = 1 << 18  # in a block, so that an hour of many channels is never in memory whole
 PIECE_FRAMES = 1 << 14  # read at once: what a torn file loses before the tear
+LEAST_RATE_HZ, GREATEST_RATE_HZ = 1_000, 1_000_000  # of recordings; beyond, a header is damaged
 UNKNOWN_FRAMES = 1 << 62  # from here on, libsndfile's word for a length that the header does not tell
 
 
@@ -338,6 +339,9 @@ def _blocks(path, params, pick):
     read, to_rate, tear = 0, None, None
     with _opened(path) as file:
         promised, log, rate = file.frames, file.extra_info, file.samplerate
+        if not LEAST_RATE_HZ <= rate <= GREATEST_RATE_HZ:
+            raise BadInput(f"{path} states a sample rate of {rate} Hz, which no recording has; its header is damaged: "
+                           "export it again.")
         while tear is None:
             block, tear = _read_block(file)
             if tear and not read + len(block):

@@ -154,3 +154,8 @@ def test_a_container_of_nonsense_is_refused_by_name(tmp_path):
     with pytest.raises(BadInput, match=r"nonsense\.mp4"):
         ears_of(path)
     assert ".mp4" in containers.SUFFIXES
+
+
+def test_a_sample_rate_that_no_recording_has_is_refused_in_little_memory(write):
+    with pytest.raises(BadInput, match="sample rate of 1 Hz"):
+        ears_of(write("slow.wav", SOUND, 1))
