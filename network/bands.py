@@ -110,10 +110,11 @@ class Bands(keras.layers.Layer):
     bin, which has no phase, is left out.
 
     Beside these units stand, for each band and for all together, the log-likelihoods of likelihood.py under a head's
-    `templates`: of each of `directions`, as they are and divided by their contrast. In noise their contrast is a
-    hundredth of that in quiet, and a layer that sees both would round it away. The templates are not trained, which
-    keeps them cheap. Some log-likelihoods weight each moment by the interaural coherence of its cues, which is high
-    while one source is louder than all else (selection by interaural coherence: Faller and Merimaa, JASA 116, 2004).
+    `templates`: of each of `directions`, as they are and divided by their contrast, the root mean square over the
+    directions. In noise their contrast is a hundredth of that in quiet, and a layer that sees both would round it away.
+    The templates are not trained, which keeps them cheap. Some log-likelihoods weight each moment by the interaural
+    coherence of its cues, which is high while one source is louder than all else (selection by interaural coherence:
+    Faller and Merimaa, JASA 116, 2004).
     """
 
     def __init__(self, bins, context_frames, units, directions, **options):

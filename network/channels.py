@@ -15,7 +15,8 @@ SAME_GAIN_DB = 1.0           # two channels of one signal that differ by less ar
 FRONT_RESIDUAL, FRONT_GAIN_DB = 0.3, 4.0  # the same of a source in front, above the bass; a diffuse field leaves 1
 DEAD_DB = 30.0               # between the channels above the bass: 80 measured heads make 21 dB at most
 LOW_HZ, LEVELS_DB = (150.0, 500.0), 10.0  # in this band the same heads make 7 dB at most: more are two gains
-NARROW_BINS, NARROW_DB = 15, 40.0  # a frame with so few bins within so many dB of its loudest tells no direction
+NARROW_BINS, NARROW_DB = 40, 40.0  # a frame with so few bins (1 kHz) within so many dB of its loudest is narrow;
+NARROW_SHARE = 1 / 3         # of its loud frames, and a row tells no direction: speech has next to none of them
 OFFSET, OFFSET_SHARE = 0.01, 0.1   # of full scale and of the root mean square: DC that is told
 QUIET_PEAK_DB = -60.0        # of full scale, from which on a recording is said to be quiet
 TINY = 1e-20                 # against a logarithm of nothing
@@ -76,7 +77,7 @@ class ChannelCheck:
         Returns
         -------
         is_same, is_front, is_narrow : np.ndarray [shape=(frame,)], bool: whether the channels hold one signal, whether
-            they are as nearly equal as those of a source in front, and whether too few frequencies sound to tell
+            they are as nearly equal as those of a source in front, and whether it is loud but of too few frequencies
 
         """
         p = self.params
@@ -95,7 +96,7 @@ class ChannelCheck:
         self._loud_frames += int(is_loud.sum())
         self._gains_db += gain_db[is_loud & is_same].tolist()
         return (is_same & (np.abs(gain_db) < SAME_GAIN_DB),
-                is_loud & (residual < FRONT_RESIDUAL) & (np.abs(gain_db) < FRONT_GAIN_DB), is_narrow | ~is_loud)
+                is_loud & (residual < FRONT_RESIDUAL) & (np.abs(gain_db) < FRONT_GAIN_DB), is_narrow & is_loud)
 
     def add_rows(self, is_narrow):
         """Count the rows above silence and those of them that are too narrow: (row,) bool."""

@@ -20,7 +20,7 @@ import soxr
 
 import features
 from console import BadInput
-from network.channels import ChannelCheck
+from network.channels import NARROW_SHARE, ChannelCheck
 from params import Params
 
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained" / "best.keras"
@@ -258,8 +258,10 @@ class Tracker:
         power = np.array([self._power[at:at + frames].mean() for at in starts - self._first])
         level_db = 10 * np.log10(np.maximum(power, 1e-20))
         is_sure = ~(half_width_95_deg > p.most_half_width_95_deg)  # NaN, of a network of squared error, counts as sure
-        is_same, is_front, is_narrow = (np.array([each[at:at + frames].mean() for at in starts - self._first]) > 0.5
-                                        for each in (self._is_same, self._is_front, self._is_narrow))
+        same, front, narrow, loud = (
+            np.array([each[at:at + frames].mean() for at in starts - self._first])
+            for each in (self._is_same, self._is_front, self._is_narrow, self._power > 10 ** (p.silence_dbfs / 10)))
+        is_same, is_front, is_narrow = same > 0.5, front > 0.5, narrow > NARROW_SHARE * loud
         is_loud = level_db > p.silence_dbfs
         self.channels.add_rows(is_narrow[is_loud])
         # Nearly equal ears are a source in front; the network also knows noise that sounds like that.
