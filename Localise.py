@@ -110,7 +110,8 @@ def find_recordings(named):
             recordings.append((path.parent, path))
         else:
             raise BadInput(f"{path} does not exist; name a two-channel recording or a folder of them.")
-    return list(dict.fromkeys(recordings))
+    once = {path.resolve(): (folder, path) for folder, path in reversed(recordings)}  # each under its first name
+    return list(reversed(once.values()))
 
 
 def _expanded(named):

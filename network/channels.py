@@ -7,6 +7,8 @@ HEAD_DELAY_S = 1e-3          # no head delays a sound by more: that of an adult 
 DELAY_SEARCH_S = 0.02        # how far apart the channels of a stereo mix are looked for
 WIDE_SHARE = 0.3             # of the seconds with a delay that no head makes: from there on it is not binaural
 DRIFT_S, DRIFT_CORRELATION = 0.5e-3, 0.9  # of the delay over a recording, and how straight it is: two clocks
+DRIFT_SCATTER_S = 0.2e-3     # median distance of the delays from that line at most
+LOUD_SHARE = 1e-3            # of the power of the loudest second or frame: what is weaker, pauses, tells nothing
 INVERTED_PEAK = 1.5          # a negative peak of the cross-correlation so many times the positive one
 INVERTED_SHARE = 0.6         # of the seconds, from which on a channel is inverted
 SAME_RESIDUAL = 0.01         # share of the power of a frame that is left when one channel explains the other by a gain
@@ -33,7 +35,8 @@ class ChannelCheck:
         self.params, self.peak, self.is_doubtful = params, np.zeros(2), False
         self._samples, self._is_apart, self._second = 0, False, np.empty((0, 2), np.float32)
         self._sum, self._square, self._treble, self._low = np.zeros((4, 2))
-        self._delays, self._inverted, self._gains_db, self._loud_frames = [], [], [], 0
+        self._seconds = []                                                    # of (power, delay, is inverted)
+        self._frame_power, self._frame_gain_db = [], []                       # arrays; NaN where the channels differ
         self._loud_rows = self._narrow_rows = 0
 
     # ------------------------------------------------------------------------------------------------ measuring
@@ -51,9 +54,9 @@ class ChannelCheck:
         self._second = signal[count * rate:]
         for second in signal[:count * rate].reshape(count, rate, 2):
             if np.square(second).mean() > self._silence:
-                self._add_second(second)
+                self._add_second(second, float(np.square(second).mean()))
 
-    def _add_second(self, second):
+    def _add_second(self, second, power):
         """Measure the delay and polarity of a second: the peaks of its cross-correlation with phase transform."""
         rate = self.params.sample_rate_hz
         left, right = np.fft.rfft(second.T, 2 * rate)
@@ -61,9 +64,8 @@ class ChannelCheck:
         correlation = np.fft.irfft(cross / np.maximum(np.abs(cross), 1e-12))
         reach, head = round(DELAY_SEARCH_S * rate), round(HEAD_DELAY_S * rate)
         around = np.roll(correlation, reach)[:2 * reach + 1]
-        self._delays.append((around.argmax() - reach) / rate)
         near = around[reach - head:reach + head + 1]
-        self._inverted.append(-near.min() > INVERTED_PEAK * near.max())
+        self._seconds.append((power, (around.argmax() - reach) / rate, -near.min() > INVERTED_PEAK * near.max()))
 
     def add_frames(self, spectra, ear_power, power):
         """Compare the channels of some frames.
@@ -93,8 +95,8 @@ class ChannelCheck:
         first, last = (round(hz * p.stft_window_samples / p.sample_rate_hz) for hz in LOW_HZ)
         self._low += ear_power[:, first:last, is_loud].sum(axis=(1, 2), dtype=np.float64)
         self._treble += treble.sum(axis=1, dtype=np.float64)
-        self._loud_frames += int(is_loud.sum())
-        self._gains_db += gain_db[is_loud & is_same].tolist()
+        self._frame_power.append(power[is_loud])
+        self._frame_gain_db.append(np.where(is_same, gain_db, np.nan)[is_loud])
         return (is_same & (np.abs(gain_db) < SAME_GAIN_DB),
                 is_loud & (residual < FRONT_RESIDUAL) & (np.abs(gain_db) < FRONT_GAIN_DB), is_narrow & is_loud)
 
@@ -117,7 +119,8 @@ class ChannelCheck:
     @property
     def wide_share(self):
         """Return the share of the seconds whose delay between the channels is more than a head makes."""
-        return float(np.mean(np.abs(self._delays) > HEAD_DELAY_S)) if self._delays else 0.0
+        delays = self._loud_seconds[0]
+        return float(np.mean(np.abs(delays) > HEAD_DELAY_S)) if len(delays) else 0.0
 
     def check(self, name):
         """Raise BadInput where the channels cannot be those of two ears, and warn of all else; `name` comes first."""
@@ -146,27 +149,31 @@ class ChannelCheck:
         if abs(offset[worst]) > max(OFFSET, OFFSET_SHARE * np.sqrt(self._square[worst] / self._samples)):
             yield (f"has a DC offset of {offset[worst]:+.2f} of full scale; filter out what is below 20 Hz, or weak "
                    "sound is lost under it.")
-        if self._narrow_rows > 0.5 * self._loud_rows:
+        if self._is_narrow:
             yield ("holds too few frequencies at a time (a tone, a rumble) to tell directions from most of it; use "
                    "broad-band sound.")
-        if self._is_same_throughout and self._gain_range_db < SAME_GAIN_DB:
+        gains_db = self._same_gains_db
+        if len(gains_db) and np.abs(np.percentile(gains_db, (10, 90))).max() < SAME_GAIN_DB:
             yield ("holds nearly the same signal in both channels: a mono recording, or a source straight in front; "
                    "of a mono recording the azimuths mean nothing.")
 
     def _doubts(self):
         """List what makes the azimuths meaningless, each with the remedy."""
+        if self._is_narrow:  # what follows needs broad-band sound
+            return
         levels_db = 10 * np.log10((self._low[1] + TINY) / (self._low[0] + TINY))
         if abs(levels_db) > LEVELS_DB:
             yield (f"has a right channel {abs(levels_db):.0f} dB {'louder' if levels_db > 0 else 'weaker'} than the "
                    "left one in the bass, more than a head makes; give both channels the same gain.")
-        if self._is_same_throughout and self._gain_range_db >= SAME_GAIN_DB:
-            yield (f"has one signal in both channels, panned by level alone ({np.median(self._gains_db):+.0f} dB on "
+        gains_db, (delays, is_inverted) = self._same_gains_db, self._loud_seconds
+        if len(gains_db) and np.abs(np.percentile(gains_db, (10, 90))).max() >= SAME_GAIN_DB:
+            yield (f"has one signal in both channels, panned by level alone ({np.median(gains_db):+.0f} dB on "
                    "the right); the azimuths of a stereo mix mean nothing: record with two microphones at the ears.")
-        if self._inverted and np.mean(self._inverted) > INVERTED_SHARE:
+        if len(is_inverted) and np.mean(is_inverted) > INVERTED_SHARE:
             yield ("has one channel with inverted polarity, so the azimuths are wrong; invert one channel in an "
                    "editor, or exchange the wires of one microphone.")
-        if self._drifts:
-            drift_ms = 1e3 * (self._delays[-1] - self._delays[0])
+        elif _drifts(delays):
+            drift_ms = 1e3 * (delays[-1] - delays[0])
             yield (f"has a delay between its channels that drifts by {drift_ms:.1f} ms, as two recorders' clocks do; "
                    "record both channels with one device.")
         elif self.wide_share > WIDE_SHARE:
@@ -174,17 +181,30 @@ class ChannelCheck:
                    "it a stereo mix, not a binaural recording? The azimuths mean little then.")
 
     @property
-    def _is_same_throughout(self):
-        return bool(self._loud_frames) and len(self._gains_db) > SAME_SHARE * self._loud_frames
+    def _is_narrow(self):
+        return self._narrow_rows > 0.5 * self._loud_rows
 
     @property
-    def _gain_range_db(self):
-        return float(np.abs(np.percentile(self._gains_db, (10, 90))).max())
+    def _loud_seconds(self):
+        """Delays in seconds and whether polarity is inverted, of the seconds that are not pauses: two (n,)."""
+        power, delays, is_inverted = np.array(self._seconds).reshape(-1, 3).T
+        is_loud = power > LOUD_SHARE * power.max(initial=0)
+        return delays[is_loud], is_inverted[is_loud]
 
     @property
-    def _drifts(self):
-        """Tell whether the delay between the channels moves along a straight line, further than a head does."""
-        delays = np.array(self._delays)
-        if len(delays) < 5 or np.ptp(delays) < DRIFT_S or np.abs(delays).max() < HEAD_DELAY_S:
-            return False
-        return bool(abs(np.corrcoef(np.arange(len(delays)), delays)[0, 1]) > DRIFT_CORRELATION)
+    def _same_gains_db(self):
+        """Gains of the right channel where both hold one signal, (n,) dB; empty where that is not most of the sound."""
+        power, gain_db = (np.concatenate([*each, []]) for each in (self._frame_power, self._frame_gain_db))
+        gain_db = gain_db[power > LOUD_SHARE * power.max(initial=0)]
+        is_same = np.isfinite(gain_db)
+        return gain_db[is_same] if len(gain_db) and is_same.mean() > SAME_SHARE else np.empty(0)
+
+
+def _drifts(delays):
+    """Tell whether delays (second,) move along a straight line, further than a head does."""
+    if len(delays) < 5 or np.ptp(delays) < DRIFT_S or np.abs(delays).max() < HEAD_DELAY_S:
+        return False
+    number = np.arange(len(delays))
+    line = np.polyval(np.polyfit(number, delays, 1), number)
+    return bool(abs(np.corrcoef(number, delays)[0, 1]) > DRIFT_CORRELATION
+                and np.median(np.abs(delays - line)) < DRIFT_SCATTER_S)

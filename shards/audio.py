@@ -37,7 +37,7 @@ LEAST_RATE_HZ, GREATEST_RATE_HZ = 1_000, 1_000_000  # of recordings; beyond, a h
 UNKNOWN_FRAMES = 1 << 62  # from here on, libsndfile's word for a length that the header does not tell
 
 
-SUFFIXES = {".aif", ".aifc", ".amb", ".bwf", ".oga", ".opus", ".snd", ".sph", ".wave"}  # which libsndfile reads, too
+SUFFIXES = {".aif", ".aifc", ".amb", ".bwf", ".oga", ".opus", ".snd", ".sph", ".wave", ".mp2"}  # libsndfile reads them
 
 
 class CutShort(BadInput):

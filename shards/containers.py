@@ -3,7 +3,8 @@ import numpy as np
 
 from console import BadInput
 
-SUFFIXES = {".3g2", ".3gp", ".aac", ".amr", ".m4a", ".m4b", ".mka", ".mkv", ".mov", ".mp4", ".weba", ".webm", ".wma"}
+SUFFIXES = {".3g2", ".3gp", ".aac", ".ac3", ".amr", ".avi", ".eac3", ".flv", ".m4a", ".m4b", ".m4v", ".mka", ".mkv",
+            ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".tta", ".weba", ".webm", ".wma", ".wv"}
 
 
 class ContainerFile:
@@ -32,8 +33,9 @@ class ContainerFile:
             raise BadInput(f"{path} holds no audio; take it out of the folder.")
         stream = streams[0]
         self.samplerate, self.channels = stream.rate, stream.channels
-        length = stream.duration * stream.time_base if stream.duration else 0
-        self.frames = int(length * stream.rate)
+        length_s = (stream.duration * stream.time_base if stream.duration
+                    else (self._container.duration or 0) / av.time_base)
+        self.frames = int(length_s * stream.rate)
         self._frames = self._container.decode(stream)
         self._to_float = av.AudioResampler(format="fltp")
         self._left = np.empty((0, self.channels), np.float32)

@@ -63,6 +63,14 @@ def test_a_good_recording_with_long_pauses_is_not_accused(capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("noise_rms", [1e-5, 1e-4, 3e-4])
+def test_a_talk_with_a_long_pause_of_faint_noise_is_not_accused(noise_rms, capsys):
+    talk = binaural(-45, 0)
+    whole = np.concatenate([talk, np.zeros((20 * RATE, 2)), talk])
+    checked(whole + noise_rms * np.random.default_rng(6).standard_normal(whole.shape))
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(("ears", "named"), [
     (mono(), "nearly the same signal"),
     (mono((1, 0.98)), "nearly the same signal"),
