@@ -52,10 +52,7 @@ def parse_args(argv=None):
     args = parser.parse_args(argv)
     if bool(args.recordings) == args.live:
         raise BadInput("Localise.py takes recordings or --live, and not both; name a file or a folder.")
-    if args.channels and (min(args.channels) < 1 or args.channels[0] == args.channels[1]):
-        raise BadInput(f"--channels {args.channels[0]} {args.channels[1]} is not possible: it takes two different "
-                       "numbers from 1 on.")
-    return replace(default, hop_s=args.hop_s), args
+    return replace(default, hop_s=args.hop_s, channels=tuple(args.channels or ())), args
 
 
 def main(argv=None):
@@ -78,7 +75,7 @@ def main(argv=None):
             console.folder_for_output((out / name).parent)
             write(tracker, path, out / name, args)
             done.append(summary(name, tracker))
-            print(f"{shown[path]}: {in_words(tracker)}")
+            print(f"{shown[path]}: {done[-1]['summary']}")
         except BadInput as problem:
             if len(recordings) == 1:
                 raise

@@ -2,7 +2,7 @@
 
 Scripts take their defaults from `Params()` and change single values with `dataclasses.replace`, which checks them.
 """
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from typing import ClassVar
 
@@ -175,6 +175,11 @@ class Params:
         return self.excerpt_length / self.sample_rate_hz
 
     @property
+    def silence_power(self):
+        """Give `silence_dbfs` as a mean square (1e-8)."""
+        return 10 ** (self.silence_dbfs / 10)
+
+    @property
     def features(self):
         """Collect the numbers that shards and models must share, as a dict; they may differ in `frames`."""
         return _subset(self, "sample_rate_hz", "stft_window_samples", "stft_hop_samples")
@@ -245,6 +250,13 @@ def flag_of(name):
 def stored_name(name):
     """Name the key of a field of Params in files: as earlier versions called it, so that what they made still loads."""
     return {"label_sigma_deg": "label_spread_deg"}.get(name, name)
+
+
+def from_stored(stored, names):
+    """Make Params of the dict that a file stores: the values of `names`, lists as tuples, the others as by default."""
+    values = {name: stored[stored_name(name)] for name in names}
+    return replace(Params(), **{name: tuple(value) if isinstance(value, list) else value
+                                for name, value in values.items()})
 
 
 def _subset(params, *names):

@@ -53,8 +53,9 @@ class ChannelCheck:
         count = len(signal) // rate
         self._second = signal[count * rate:]
         for second in signal[:count * rate].reshape(count, rate, 2):
-            if np.square(second).mean() > self._silence:
-                self._add_second(second, float(np.square(second).mean()))
+            power = float(np.square(second).mean())
+            if power > self.params.silence_power:
+                self._add_second(second, power)
 
     def _add_second(self, second, power):
         """Measure the delay and polarity of a second: the peaks of its cross-correlation with phase transform."""
@@ -78,12 +79,12 @@ class ChannelCheck:
 
         Returns
         -------
-        is_same, is_front, is_narrow : np.ndarray [shape=(frame,)], bool: whether the channels hold one signal, whether
-            they are as nearly equal as those of a source in front, and whether it is loud but of too few frequencies
+        np.ndarray [shape=(3, frame)], bool: whether the channels hold one signal, whether they are as nearly equal as
+            those of a source in front, and whether the frame is loud but of too few frequencies
 
         """
         p = self.params
-        is_loud = power > self._silence
+        is_loud = power > p.silence_power
         rising = np.square(np.arange(p.bins, dtype=np.float32))[:, np.newaxis]                # as pre-emphasis does
         treble = (ear_power * rising).sum(axis=1)                                             # (ear, frame)
         left, right = treble + TINY
@@ -97,17 +98,13 @@ class ChannelCheck:
         self._treble += treble.sum(axis=1, dtype=np.float64)
         self._frame_power.append(power[is_loud])
         self._frame_gain_db.append(np.where(is_same, gain_db, np.nan)[is_loud])
-        return (is_same & (np.abs(gain_db) < SAME_GAIN_DB),
-                is_loud & (residual < FRONT_RESIDUAL) & (np.abs(gain_db) < FRONT_GAIN_DB), is_narrow & is_loud)
+        is_front = is_loud & (residual < FRONT_RESIDUAL) & (np.abs(gain_db) < FRONT_GAIN_DB)
+        return np.stack([is_same & (np.abs(gain_db) < SAME_GAIN_DB), is_front, is_narrow & is_loud])
 
     def add_rows(self, is_narrow):
         """Count the rows above silence and those of them that are too narrow: (row,) bool."""
         self._loud_rows += len(is_narrow)
         self._narrow_rows += int(is_narrow.sum())
-
-    @property
-    def _silence(self):
-        return 10 ** (self.params.silence_dbfs / 10)
 
     # ------------------------------------------------------------------------------------------------ telling
 
@@ -152,8 +149,7 @@ class ChannelCheck:
         if self._is_narrow:
             yield ("holds too few frequencies at a time (a tone, a rumble) to tell directions from most of it; use "
                    "broad-band sound.")
-        gains_db = self._same_gains_db
-        if len(gains_db) and np.abs(np.percentile(gains_db, (10, 90))).max() < SAME_GAIN_DB:
+        if len(self._same_gains_db) and not self._is_panned:
             yield ("holds nearly the same signal in both channels: a mono recording, or a source straight in front; "
                    "of a mono recording the azimuths mean nothing.")
 
@@ -165,10 +161,10 @@ class ChannelCheck:
         if abs(levels_db) > LEVELS_DB:
             yield (f"has a right channel {abs(levels_db):.0f} dB {'louder' if levels_db > 0 else 'weaker'} than the "
                    "left one in the bass, more than a head makes; give both channels the same gain.")
-        gains_db, (delays, is_inverted) = self._same_gains_db, self._loud_seconds
-        if len(gains_db) and np.abs(np.percentile(gains_db, (10, 90))).max() >= SAME_GAIN_DB:
-            yield (f"has one signal in both channels, panned by level alone ({np.median(gains_db):+.0f} dB on "
-                   "the right); the azimuths of a stereo mix mean nothing: record with two microphones at the ears.")
+        delays, is_inverted = self._loud_seconds
+        if self._is_panned:
+            yield (f"has one signal in both channels, panned by level alone ({np.median(self._same_gains_db):+.0f} dB "
+                   "on the right); the azimuths of a stereo mix mean nothing: record with two microphones at the ears.")
         if len(is_inverted) and np.mean(is_inverted) > INVERTED_SHARE:
             yield ("has one channel with inverted polarity, so the azimuths are wrong; invert one channel in an "
                    "editor, or exchange the wires of one microphone.")
@@ -190,6 +186,12 @@ class ChannelCheck:
         power, delays, is_inverted = np.array(self._seconds).reshape(-1, 3).T
         is_loud = power > LOUD_SHARE * power.max(initial=0)
         return delays[is_loud], is_inverted[is_loud]
+
+    @property
+    def _is_panned(self):
+        """Tell whether both channels hold one signal and differ in level."""
+        gains_db = self._same_gains_db
+        return bool(len(gains_db)) and np.abs(np.percentile(gains_db, (10, 90))).max() >= SAME_GAIN_DB
 
     @property
     def _same_gains_db(self):

@@ -11,7 +11,6 @@ import io
 import json
 import os
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +21,7 @@ from network import bands, original
 from network.backend import keras, tf
 from network.readout import read_out, soft_labels
 from network.uncertainty import Calibration, band_disagreement_deg, error_predictors, uncalibrated_half_width
-from params import Params, differences, stored_name
+from params import Params, differences, from_stored
 
 LAYERS = {"bands": bands.layers, "original": original.layers}
 PREDICT_FRAMES = 1600           # at once, of all samples together: 32 of 50 frames
@@ -282,8 +281,7 @@ class Network:
             with zipfile.ZipFile(path) as archive:
                 stored = json.loads(archive.read(PARAMS_ENTRY))
                 state = archive.read(STATE_ENTRY) if with_state else None
-            params = replace(Params(), **{name: _plain(stored[stored_name(name)])
-                                          for name in ("frames", *Params.TRAINING)})
+            params = from_stored(stored, ("frames", *Params.TRAINING))
             if differ := differences(stored, params.features):
                 raise BadInput(f"{path} was trained on other features ({differ}); train it again.")
             if (calibration := stored.get("calibration")) and set(calibration) != set(Calibration._fields):
@@ -348,6 +346,3 @@ class Answer(NamedTuple):
     half_width_68_deg: np.ndarray
     half_width_95_deg: np.ndarray
 
-
-def _plain(value):
-    return tuple(value) if isinstance(value, list) else value

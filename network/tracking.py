@@ -27,7 +27,6 @@ PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained" / "best.keras"
 FRONT_HALF_WIDTH_DEG = 5.0   # such a source counts if the network is no less sure than that
 SAME_HALF_WIDTH_DEG = 45.0   # stated for channels of one signal, which may be mono
 DOUBTFUL_HALF_WIDTH_DEG = 60.0  # stated where the channels cannot be those of two ears
-
 STAY_DEG = 10.0              # of azimuth around its median, within which a source counts as staying where it is
 ONE_PLACE_SHARE = 0.8        # of the rows, from which on a recording is of one place
 MOST_COLUMNS = 2048          # of the spectrogram for the picture: with more, neighbours are averaged
@@ -188,7 +187,7 @@ class Tracker:
         self._signal = np.empty((0, 2), np.float32)                    # less than a window, or not yet framed
         self._cues = np.empty((params.bins, 0, 2), np.float16)         # of the frames that rows to come need
         self._power = np.empty(0)                                      # of each of them
-        self._is_same, self._is_front, self._is_narrow = [np.empty(0, bool)] * 3   # of each of them, too
+        self._kinds = np.empty((3, 0), bool)                           # what ChannelCheck.add_frames tells of them
         self._first = self._next = 0                                   # numbers of the first of them, of the next row's
         self._rows, self._samples = [], 0
         self.spectrogram, self.channels = Spectrogram(params.bins), ChannelCheck(params)
@@ -204,8 +203,7 @@ class Tracker:
         rows = self._rows_at(starts)
         done = min(self._next - self._first, self._cues.shape[1])
         self._cues, self._power, self._first = self._cues[:, done:], self._power[done:], self._first + done
-        self._is_same, self._is_front, self._is_narrow = (
-            each[done:] for each in (self._is_same, self._is_front, self._is_narrow))
+        self._kinds = self._kinds[:, done:]
         self._rows.append(rows)
         return rows
 
@@ -244,9 +242,8 @@ class Tracker:
             self._cues = np.concatenate((self._cues, cues), axis=1)
             self._power = np.concatenate((self._power, power))
             ear_power = np.square(spectra.real) + np.square(spectra.imag)                     # (ear, bin, frame)
-            of_frames = self.channels.add_frames(spectra, ear_power, power)
-            self._is_same, self._is_front, self._is_narrow = (
-                np.concatenate(pair) for pair in zip((self._is_same, self._is_front, self._is_narrow), of_frames))
+            kinds = self.channels.add_frames(spectra, ear_power, power)
+            self._kinds = np.concatenate((self._kinds, kinds), axis=1)
             self.spectrogram.add(ear_power.sum(axis=0))
 
     def _rows_at(self, starts):
@@ -260,7 +257,7 @@ class Tracker:
         is_sure = ~(half_width_95_deg > p.most_half_width_95_deg)  # NaN, of a network of squared error, counts as sure
         same, front, narrow, loud = (
             np.array([each[at:at + frames].mean() for at in starts - self._first])
-            for each in (self._is_same, self._is_front, self._is_narrow, self._power > 10 ** (p.silence_dbfs / 10)))
+            for each in (*self._kinds, self._power > p.silence_power))
         is_same, is_front, is_narrow = same > 0.5, front > 0.5, narrow > NARROW_SHARE * loud
         is_loud = level_db > p.silence_dbfs
         self.channels.add_rows(is_narrow[is_loud])

@@ -147,7 +147,7 @@ def read_mono(path, params, least_samples=1):
         raise BadInput(f"{path} has channels of opposite polarity, which cancel when they are mixed to one; invert one "
                        "of them, or export one channel.")
     loudest = excerpts.running_power(signal, min(len(signal), params.excerpt_length)).max()
-    if loudest < 10 ** (params.silence_dbfs / 10):
+    if loudest < params.silence_power:
         raise BadInput(f"{path} is silent: no second of it is louder than {params.silence_dbfs:g} dB full scale; "
                        "record it louder or take it out of the folder.")
     return signal

@@ -5,12 +5,12 @@
 
 A shard stores everything but the audio; where that is missing or has changed, the sample cannot be played.
 """
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 import hrir
 from console import BadInput
-from params import Params
+from params import Params, from_stored
 from shards.audio import Audio, AudioCache, find_audio, sha256_of
 from shards.recipe import PairPlan
 from shards.recordings import Recording, RecordingPlan, Stretch
@@ -27,8 +27,8 @@ class Remixer:
 
     def ears(self, shard, row):
         """Make the ear signals (2, n) of a sample; BadInput names what is missing."""
-        params = replace(Params(), **{field.name: _plain(shard.params[field.name]) for field in fields(Params)
-                                      if field.name in shard.params and field.name != "hrir_set"})
+        params = from_stored(shard.params, [field.name for field in fields(Params)
+                                            if field.name in shard.params and field.name != "hrir_set"])
         mixer, audio = self._mixer(params, shard.params)
         if "stretches" in shard.params:
             plan = RecordingPlan(self._recording(shard), shard.noise and self._file("noise", shard.noise), None)
@@ -74,10 +74,6 @@ class Remixer:
                                               params.hrir_padding_samples))
             self._mixers[key] = mixing.Mixer(params, heads), AudioCache(params)
         return self._mixers[key]
-
-
-def _plain(value):
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _require_same(plan, shard):

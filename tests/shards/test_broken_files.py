@@ -50,27 +50,26 @@ def test_a_tear_at_the_beginning_of_a_block_is_a_tear(tmp_path, monkeypatch):
         ears_of(path)
 
 
+def wav_of_lengths(path, riff_length, data_length):
+    """Write SOUND as a wav whose header states other lengths than its own, None for its own; return what it holds."""
+    sf.write(path, SOUND, RATE, subtype="PCM_16")
+    whole, stored = ears_of(path), bytearray(path.read_bytes())
+    for at, length in ((4, riff_length), (stored.index(b"data") + 4, data_length)):
+        if length is not None:
+            stored[at:at + 4] = struct.pack("<I", length)
+    path.write_bytes(stored)
+    return whole
+
+
 @pytest.mark.parametrize("riff_length", [0, 36, 2 ** 32 - 1])
 def test_a_wav_that_was_never_closed_is_read_to_its_end(tmp_path, riff_length):
-    path = tmp_path / "open.wav"
-    sf.write(path, SOUND, RATE, subtype="PCM_16")
-    whole = ears_of(path)
-    header = bytearray(path.read_bytes())
-    at = header.index(b"data") + 4
-    header[4:8], header[at:at + 4] = struct.pack("<I", riff_length), bytes(4)
-    path.write_bytes(header)
-    assert np.array_equal(ears_of(path), whole)
+    whole = wav_of_lengths(tmp_path / "open.wav", riff_length, 0)
+    assert np.array_equal(ears_of(tmp_path / "open.wav"), whole)
 
 
 def test_a_wav_longer_than_its_length_field_is_read_to_its_end(tmp_path):
-    path = tmp_path / "wrapped.wav"
-    sf.write(path, SOUND, RATE, subtype="PCM_16")
-    whole = ears_of(path)
-    header = bytearray(path.read_bytes())
-    at = header.index(b"data") + 4
-    header[at:at + 4] = struct.pack("<I", 40_000)  # what is left over of a length above 2^32
-    path.write_bytes(header)
-    assert np.array_equal(ears_of(path), whole)
+    whole = wav_of_lengths(tmp_path / "wrapped.wav", None, 40_000)  # what is left over of a length above 2^32
+    assert np.array_equal(ears_of(tmp_path / "wrapped.wav"), whole)
 
 
 def test_chunks_after_the_sound_stay_chunks(tmp_path):
