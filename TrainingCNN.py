@@ -43,6 +43,9 @@ def parse_args(argv=None):
                         help="mix on the fly for every batch instead of reading shards")
     parser.add_argument("--samples", metavar="N", type=int,
                         help=f"from wavs: how many to train on (default: {default.samples_to_see})")
+    parser.add_argument("--own-head-share", metavar="SHARE", type=float,
+                        help="from wavs: share of the scenes that are compared with their own head's templates, so that "
+                             "the model makes use of --head (default: 0)")
     parser.add_argument("--workers", metavar="N", type=int,
                         help="from wavs: processes that mix (default: one for each processor)")
     parser.add_argument("--out", metavar="DIR", default="checkpoints", help="models, history (default: %(default)s)")
@@ -69,7 +72,8 @@ def parse_args(argv=None):
         given = " ".join(f"{weight:g}" for weight in args.weights)
         raise BadInput(f"--weights {given} is not possible: it takes a number above 0 for each of the {folders} "
                        "folder(s) of --data.")
-    idle = ("data", "weights", "epochs") if args.from_wavs else ("samples", "workers", *scene_flags)
+    idle = (("data", "weights", "epochs") if args.from_wavs else
+            ("samples", "workers", "own_head_share", *scene_flags))
     for flag in idle:
         if getattr(args, flag) is not None:
             why = ("does nothing with --from-wavs; leave one of them out (--samples says how long to train)."
@@ -81,8 +85,11 @@ def parse_args(argv=None):
             raise BadInput(f"--from {origin} does not exist; name a .keras file that TrainingCNN.py wrote, or its "
                            "folder.")
     loss = args.loss or ("mse" if args.model == "original" else default.loss)
-    return replace(params, model=args.model, loss=loss, batch_size=args.batch_size, learning_rate=args.learning_rate,
-                   seed=args.seed), args
+    if args.own_head_share and args.model == "original":
+        raise BadInput("--own-head-share does nothing with --model original, which compares with no head; leave it "
+                       "out.")
+    return replace(params, own_head_share=args.own_head_share or 0.0, model=args.model, loss=loss,
+                   batch_size=args.batch_size, learning_rate=args.learning_rate, seed=args.seed), args
 
 
 def main(argv=None):

@@ -107,3 +107,28 @@ def from_ears(ears, params):
     """
     spectra = stft(ears, params)                                         # (..., ear, bin, frame)
     return interaural_cues(spectra[..., LEFT, :, :], spectra[..., RIGHT, :, :], params.power_floor)
+
+
+def of_responses(response, params):
+    """Compute IPD and ILD of a head's impulse responses, in the bins of the STFT: a template for each direction.
+
+    Parameters
+    ----------
+    response : np.ndarray [shape=(..., 2, tap)], left ear first; taps beyond the window's length do not count
+    params : Params
+
+    Returns
+    -------
+    np.ndarray [shape=(..., bin, 2)], float32
+
+    Examples
+    --------
+    >>> from params import Params
+    >>> click = np.zeros((1, 2, 100))
+    >>> click[0, 0, 5], click[0, 1, 5] = 1, 2
+    >>> of_responses(click, Params())[0, 40].round(2)
+    array([0.  , 6.02], dtype=float32)
+
+    """
+    spectra = rfft(response, params.stft_window_samples)
+    return interaural_cues(spectra[..., LEFT, :], spectra[..., RIGHT, :], params.power_floor)

@@ -7,11 +7,13 @@
 A direction comes from the nearest measured one within a degree, else its two neighbours are interpolated, magnitude and
 delay apart. Which ear is which is checked against the data, because published files get it wrong.
 """
+from glob import glob, has_magic
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import soxr
+from scipy.signal import butter, sosfiltfilt
 
 from console import BadInput
 from hrtf.interpolation import DIRECT_S, interpolated, onset
@@ -24,6 +26,9 @@ NEAR_DEG = 1.0                # a measured direction this near stands for the on
 WIDEST_GAP_DEG = 20.0         # between neighbours that are interpolated: the delays of a head change by 0.15 ms
 SIDE_DEG = 30.0               # from here on outwards a head's shadow tells left from right
 CLEAR_LEVEL_DB, CLEAR_DELAY_S = 1.0, 0.1e-3  # least differences between the ears that tell left from right
+LOW_PASS_HZ = 1500.0          # below, a head bends sound without echoes of its own
+LONGEST_DELAY_S = 1e-3        # between the ears; 0.65 to 0.75 ms are common
+BEFORE_ONSET_S = 1e-3         # of what is taken for the direct sound
 ROOM_S = 0.06                 # responses that ring longer than this are of a room
 
 
@@ -32,7 +37,8 @@ class Hrirs(NamedTuple):
 
     `response` float32 (azimuth, ear, tap) at the rate asked for, left ear first; `azimuth_deg` float64 (azimuth,),
     negative = left; `rt60_s` of the room, NaN without one; `description` one line for people; `measured` float64
-    (azimuth, ear, tap) at `measured_rate_hz`, which `resized` starts from; `sha256` of the file.
+    (azimuth, ear, tap) at `measured_rate_hz`, which `resized` starts from; `sha256` of the file. Of several sets
+    `share` is how often this one is drawn, relative to the others, and `of` what named it: a file, or a folder of them.
     """
 
     name: str
@@ -43,6 +49,8 @@ class Hrirs(NamedTuple):
     measured: np.ndarray
     measured_rate_hz: int
     sha256: str
+    share: float = 1.0
+    of: str = ""
 
 
 def load(source, sample_rate_hz, azimuth_deg, padding_samples=100, left_right="check"):
@@ -220,6 +228,25 @@ def reverberation_time_s(response, rate_hz):
 
 # ---------------------------------------------------------------------------------------------------------------- files
 
+def sources_of(source):
+    """List the sets that a name stands for: a set that ships or a file itself, the SOFA files of a folder or a pattern.
+
+    Raises BadInput for a folder or pattern without any.
+
+    >>> sources_of("mit_kemar")
+    ['mit_kemar']
+    """
+    if Path(source).is_dir():
+        found = sorted(path for path in Path(source).iterdir() if path.suffix.lower() == ".sofa")
+    elif Path(source).is_file() or not has_magic(str(source)):
+        return [source]
+    else:
+        found = sorted(glob(str(source)))
+    if not found:
+        raise BadInput(f"--hrir {source} holds no SOFA file; name another folder or pattern.")
+    return list(map(str, found))
+
+
 def read(source, left_right="check", receivers=()):
     """Read a set as `load` does, without choosing directions or resampling: Measured.
 
@@ -248,7 +275,7 @@ def _read_shipped(path):
 # ------------------------------------------------------------------------------------------------------- left and right
 
 def _left_and_right(measured, left_right):
-    """Check by level and arrival time at the extreme azimuths that right is right, and correct what is mirrored."""
+    """Check by level and arrival time of both sides that right is right, and correct what is mirrored."""
     verdict = {"keep": 1, "mirror": -1}.get(left_right) or _verdict(measured)
     if verdict is None:
         raise BadInput(f"{measured.name} does not tell left from right by level and arrival time; give --left-right "
@@ -265,18 +292,41 @@ def _left_and_right(measured, left_right):
 
 
 def _verdict(measured):
-    """Judge a set by its data: 1 is right, -1 mirrored, None where the evidence is weak or contradicts itself."""
-    votes = set()
+    """Judge a set by its data: 1 is right, -1 mirrored, None where the evidence is weak or contradicts itself.
+
+    Single directions mislead: behind the head sound from both ways round may meet as strongly as the direct sound. So
+    the delay is the median over a whole side, of onsets below LOW_PASS_HZ, and the level the mean of both sides, from
+    which the ears' own gains cancel. Each votes where it is clear.
+    """
+    votes, levels_db = set(), []
     for half in (-1, 1):  # left, right
-        lateral = np.where(half * measured.azimuth_deg > 0, np.abs(np.sin(np.deg2rad(measured.azimuth_deg))), 0)
-        row = int(np.argmax(lateral))
-        if lateral[row] < np.sin(np.deg2rad(SIDE_DEG)):
+        rows = np.flatnonzero(half * np.sin(np.deg2rad(measured.azimuth_deg)) >= np.sin(np.deg2rad(SIDE_DEG)))
+        if not len(rows):
             continue
-        left, right = measured.response[row]
-        arrivals = onset(left), onset(right)
-        last = min(arrivals) + round(DIRECT_S * measured.sample_rate_hz)
-        level_db = 10 * np.log10(np.square(right[:last]).sum() / np.square(left[:last]).sum())
-        earlier_s = (arrivals[0] - arrivals[1]) / measured.sample_rate_hz
-        for difference, clear in ((level_db, CLEAR_LEVEL_DB), (earlier_s, CLEAR_DELAY_S)):
-            votes.add(0 if abs(difference) < clear else int(half * np.sign(difference)))
-    return votes.pop() if len(votes) == 1 and votes != {0} else None
+        direct = _direct_sound(measured.response[rows], measured.sample_rate_hz)
+        earlier_s = np.median([_right_ear_earlier_s(pair, measured.sample_rate_hz) for pair in direct])
+        if abs(earlier_s) >= CLEAR_DELAY_S:
+            votes.add(int(half * np.sign(earlier_s)))
+        left, right = np.square(direct).sum(axis=(0, 2))
+        levels_db.append(half * 10 * np.log10((right + 1e-30) / (left + 1e-30)))
+    if votes and abs(np.mean(levels_db)) >= CLEAR_LEVEL_DB:  # levels without delays are no head's
+        votes.add(int(np.sign(np.mean(levels_db))))
+    return votes.pop() if len(votes) == 1 else None
+
+
+def _direct_sound(response, rate_hz):
+    """Cut the direct sound from responses (direction, 2, tap): a list of (2, n), beginning shortly before it."""
+    first = [min(map(onset, pair)) for pair in response]
+    before, behind = round(BEFORE_ONSET_S * rate_hz), round(DIRECT_S * rate_hz)
+    padded = np.pad(response, ((0, 0), (0, 0), (before, behind)))
+    return np.stack([pair[:, begin:begin + before + behind] for pair, begin in zip(padded, first)])
+
+
+def _right_ear_earlier_s(ears, rate_hz):
+    """Measure how much earlier a sound reaches the right ear: the peak of the low-passed ears' cross-correlation."""
+    sections = butter(2, min(LOW_PASS_HZ, 0.4 * rate_hz), fs=rate_hz, output="sos")
+    left, right = sosfiltfilt(sections, np.pad(ears, ((0, 0), (ears.shape[-1],) * 2)))
+    reach = round(LONGEST_DELAY_S * rate_hz)
+    middle = len(left) - 1
+    correlation = np.correlate(left, right, "full")[middle - reach:middle + reach + 1]
+    return (int(np.argmax(correlation)) - reach) / rate_hz

@@ -35,7 +35,8 @@ class Params:
     power_floor: float = 1e-20        # of |STFT|^2: 120 dB under the rounding noise of 16-bit audio, so only for zeros
 
     # Directions: Gardner and Martin 1994, elevation 0, the front half plane; negative is left.
-    hrir_set: tuple = ("mit_kemar",)  # or SOFA files
+    hrir_set: tuple = ("mit_kemar",)  # or SOFA files, folders and patterns of them
+    hrir_weights: tuple = ()          # how often each of hrir_set is drawn; () is every head alike
     receivers: tuple = ()             # of SOFA files of more than two: the left and the right ear, counted from 1
     channels: tuple = ()              # of labelled recordings of more than two, likewise
     left_right: str = "check"         # of SOFA files: see hrir.load
@@ -72,6 +73,8 @@ class Params:
     source_colour_db: float = 0.0
     source_speed: tuple = ()
     noise_colour_db: float = 0.0
+    band_limit_share: float = 0.0
+    other_sounds_share: float = 0.0
     mixed_level_db: float = 10.0      # noise field "mixed": the second noise is up to this much weaker or stronger
     least_snr_of_two_db: float = 3.0  # drawn beside a second source from one direction: else either could be meant
 
@@ -87,6 +90,7 @@ class Params:
     batch_size: int = 64
     learning_rate: float = 1e-3
     validation_share: float = 0.25    # of the speech files, as the original kept of the samples
+    own_head_share: float = 0.0       # of the scenes mixed on the fly are compared with their own head's templates
     samples_to_see: int = 300_000     # sets the number of epochs unless --epochs does
     epochs_min: int = 2
     epochs_max: int = 500             # as the original
@@ -122,6 +126,10 @@ class Params:
                  "different numbers from -90 to 90")
         _require(self.hrir_set and len(set(self.hrir_set)) == len(self.hrir_set), "--hrir", _list(self.hrir_set),
                  "different sets")
+        _require(not self.hrir_weights or len(self.hrir_weights) == len(self.hrir_set) and
+                 all(0 < weight <= 1e4 for weight in self.hrir_weights), "--hrir-weights", _list(self.hrir_weights),
+                 f"a number above 0 for each of the {len(self.hrir_set)} of --hrir")
+        _require(0 <= self.own_head_share <= 1, "--own-head-share", self.own_head_share, "0 to 1")
         for name in ("receivers", "channels"):
             pair = getattr(self, name)
             _require(not pair or len(pair) == 2 and pair[0] != pair[1] and min(pair) >= 1, flag_of(name), _list(pair),
@@ -190,8 +198,9 @@ class Params:
         return self.features | _subset(self, "frames", "power_floor", "hrir_set", "left_right", "hrir_padding_samples",
                                        "azimuth_deg", "circle_deg", "snr_db", "noise_field", "excerpts",
                                        "lead_in_samples", "speech_range_db", "noise_range_db", "silence_dbfs",
-                                       "mixed_level_db", "least_snr_of_two_db", "seed", *RANGES,
-                                       *(name for name in ("receivers", "channels") if getattr(self, name)))
+                                       "mixed_level_db", "least_snr_of_two_db", "seed",
+                                       *(name for name in (*RANGES, "receivers", "channels", "hrir_weights")
+                                         if name not in SINCE_0_4 or getattr(self, name)))
 
     @property
     def training(self):
@@ -210,18 +219,25 @@ RANGES = {
     "rt60_s": (0.05, 3, "simulated rooms of this reverberation time"),
     "room_share": (0, 1, "share of the scenes that are in such a room"),
     "drr_db": (-20, 40, "direct-to-reverberant ratio of those rooms, with the source in front"),
-    "mic_level_db": (0, 20, "most that the two microphones differ in level"),
+    "mic_level_db": (0, 20, "most that the two microphones differ in level; most of them differ by less"),
     "mic_colour_db": (0, 10, "spectral coloration of each microphone: standard deviation of random EQ curves"),
     "sensor_snr_db": (-20, 120, "independent white noise of each microphone, this far below the speech from the front"),
     "source_level_db": (-60, 60, "level of the source, which raises or lowers it over the sensor noise"),
     "source_colour_db": (0, 20, "spectral coloration of the speech: standard deviation of random EQ curves"),
     "source_speed": (0.5, 2, "speech played faster by a factor of this range, pitch and formants with it"),
     "noise_colour_db": (0, 20, "spectral coloration of the noise: standard deviation of random EQ curves"),
+    "band_limit_share": (0, 1, "share of the scenes whose recording ends at a frequency from 3.4 to 7.5 kHz, as those "
+                               "of telephones and of lossy codecs do"),
+    "other_sounds_share": (0, 1, "share of the scenes with another sound in place of speech: a band of noise, a tone, "
+                                 "clicks or a sweep"),
 }
+SINCE_0_4 = ("receivers", "channels", "hrir_weights", "band_limit_share", "other_sounds_share")  # stored where set, so
+                                                                                   # that earlier shards still fit
 
 # --world: all of it at once, the recipe for a model that others can use. Heads: adults, whose longest interaural delay
 # is 0.646 ms with a standard deviation of 5 % (Algazi et al. 2001: 45 heads), as a range of that deviation; wider ones
-# make lateral angles a guess. Rooms: from a furnished office to a lecture hall.
+# make lateral angles a guess. Rooms: from a furnished office to a lecture hall, with talkers near and far. Microphones:
+# in recordings of one dummy head (LOCATA) the two differed by -2.5 to 3 dB.
 WORLD = {
     "noise_field": NOISE_FIELDS,
     "snr_range_db": (-10.0, 30.0),
@@ -229,16 +245,18 @@ WORLD = {
     "head_colour_db": 3.0,
     "side_level_db": (-8.0, 2.0),
     "head_share": 0.7,
-    "rt60_s": (0.1, 1.0),
+    "rt60_s": (0.1, 1.2),
     "room_share": 0.6,
-    "drr_db": (-3.0, 15.0),
-    "mic_level_db": 1.0,
-    "mic_colour_db": 0.5,
+    "drr_db": (-10.0, 15.0),
+    "mic_level_db": 6.0,
+    "mic_colour_db": 1.0,
     "sensor_snr_db": (20.0, 60.0),
     "source_level_db": (-10.0, 10.0),
     "source_colour_db": 4.0,
     "source_speed": (0.85, 1.18),
     "noise_colour_db": 8.0,
+    "band_limit_share": 0.15,
+    "other_sounds_share": 0.1,
 }
 
 

@@ -141,26 +141,30 @@ class Bands(keras.layers.Layer):
                                          initializer="zeros", trainable=False)
 
     def take_templates(self, templates):
-        """Set unit vectors (direction, bin, 3), made symmetrical: the mirrored head is the same head."""
-        mirrored = templates[::-1] * np.array([-1, 1, -1])
-        mean = (templates + mirrored)[:, 1:1 + self.bands * self.bins].transpose(1, 2, 0)
-        self.templates.assign(mean / np.linalg.norm(mean, axis=1, keepdims=True))
+        """Set unit vectors (direction, bin, 3) of a head.
+
+        Those of the head of training are made symmetrical (`symmetrical`): then the mirrored sample, compared with
+        them, gives the mirrored likelihoods. Of a head with two different ears, the pair compares the mirrored sample
+        with the mirrored head.
+        """
+        self.templates.assign(templates[:, 1:1 + self.bands * self.bins].transpose(1, 2, 0))
 
     def call(self, cues):
         """Turn cues into features of the whole sample."""
         return self.of_segments(cues, [None])[0]
 
-    def of_segments(self, cues, cuts):
+    def of_segments(self, cues, cuts, templates=None):
         """Turn cues into features, for each Segments those of its segments: list of (n x segment, 2, value).
 
-        None instead of Segments is the whole sample.
+        None instead of Segments is the whole sample. `templates` (n, direction, bin, 2), cues, are those of each
+        sample's own head; where they are all zero, and without them, the layer's own serve.
 
         The band comes first inside, so that one batched product serves all of them.
         """
         count, frames, bands = tf.shape(cues)[0], tf.shape(cues)[2], self.bands
         cues = cues[:, 1:1 + bands * self.bins]
         vectors = unit_vectors(cues, tf)                                              # (n, bin, frame, 3)
-        likelihoods = self._log_likelihoods(vectors, count, cuts)
+        likelihoods = self._log_likelihoods(vectors, self._templates_for(templates), count, cuts)
         vectors = tf.transpose(tf.reshape(vectors, (count, bands, self.bins, frames, 3)), (1, 0, 3, 4, 2))
         vectors = tf.concat((vectors, vectors[:, :, frames - frames % 2:]), axis=2)  # steps of two: an odd last again
         even, odd = vectors[..., 1, :], tf.concat((vectors[..., 0, :], vectors[..., 2, :]), axis=-1)
@@ -178,7 +182,16 @@ class Bands(keras.layers.Layer):
         seen, mirrored = map(tf.nn.relu, pair)                                    # (band, n x step, unit)
         return tf.stack([self._averaged(each, count, cut) for each in (seen, mirrored)], axis=1)
 
-    def _log_likelihoods(self, vectors, count, cuts):
+    def _templates_for(self, cues):
+        """Give the templates of each sample, (bin, n, 3, direction), from their cues; (bin, 1, ...) is for all."""
+        shared = self.templates[:, tf.newaxis]
+        if cues is None:
+            return shared
+        own = unit_vectors(cues[:, :, 1:1 + self.bands * self.bins], tf)             # (n, direction, bin, 3)
+        has_own = tf.reduce_any(tf.not_equal(cues, 0), axis=(1, 2, 3))[:, tf.newaxis, tf.newaxis]
+        return tf.where(has_own, tf.transpose(own, (2, 0, 3, 1)), shared)
+
+    def _log_likelihoods(self, vectors, templates, count, cuts):
         """Average -ln(1 - u . u_a) over a band and over time, plain and weighted by coherence.
 
         (n, bin, frame, 3) -> for each Segments two of (n x segment, band, direction)
@@ -186,11 +199,14 @@ class Bands(keras.layers.Layer):
         together = math.gcd(self.bins, BINS_A_LOGARITHM)
         groups = self.bands * self.bins // together
         vectors = tf.reshape(tf.transpose(vectors, (1, 0, 2, 3)), (groups, together, count, -1, 3))
-        templates = tf.reshape(self.templates, (groups, together, 3, self.directions))
+        shared = templates.shape[1] == 1
+        templates = tf.reshape(templates, (groups, together, -1, 3, self.directions))
 
         def of_some_bins(these):  # a few megabytes at once, which stay in the processor's cache
             vectors, templates = these
-            distance = tf.maximum(1 - tf.reshape(vectors, (together, -1, 3)) @ templates, 2 * LEAST_DISTANCE)
+            # of templates for all samples one product, the faster one
+            alike = tf.reshape(vectors, (together, -1, 3)) @ templates[:, 0] if shared else vectors @ templates
+            distance = tf.maximum(1 - alike, 2 * LEAST_DISTANCE)
             likelihood = tf.reshape(-tf.math.log(tf.reduce_prod(distance, axis=0)), (count, -1, self.directions))
             return [tf.stack([_means(each, cut) for each in (likelihood, likelihood * _coherence(vectors, cut))])
                     for cut in cuts]
@@ -298,6 +314,18 @@ class Unmirror(keras.layers.Dense):
     def compute_output_shape(self, shape):
         """Give the output's shape, for Keras: (n, 2, value) -> (n, class)."""
         return shape[0], self.units
+
+
+def symmetrical(templates):
+    """Average the unit vectors of a head (direction, bin, 3) with those of the mirrored head.
+
+    >>> one_sided = np.zeros((3, 1, 3))
+    >>> one_sided[0, 0] = one_sided[1, 0] = one_sided[2, 0] = (0.6, 0.8, 0)
+    >>> symmetrical(one_sided)[:, 0].round(2).tolist()
+    [[0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]
+    """
+    mean = templates + templates[::-1] * np.array([-1, 1, -1])
+    return mean / np.linalg.norm(mean, axis=-1, keepdims=True)
 
 
 def segments_of(frames):

@@ -27,8 +27,7 @@ def template_cues(params):
 
     """
     response = hrir.load("mit_kemar", params.sample_rate_hz, params.class_deg, params.hrir_padding_samples).response
-    spectra = np.fft.rfft(response, params.stft_window_samples)
-    return features.interaural_cues(spectra[:, features.LEFT], spectra[:, features.RIGHT], params.power_floor)
+    return features.of_responses(response, params)
 
 
 def localise(samples, template_cues, azimuth_deg):

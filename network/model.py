@@ -21,6 +21,7 @@ from network import bands, original
 from network.backend import keras, tf
 from network.readout import read_out, soft_labels
 from network.uncertainty import Calibration, band_disagreement_deg, error_predictors, uncalibrated_half_width
+from network.unit_vectors import unit_vectors
 from params import Params, differences, from_stored
 
 LAYERS = {"bands": bands.layers, "original": original.layers}
@@ -63,11 +64,20 @@ class Network:
         self._scores = keras.Model(inputs, scores)
         self._first, self._others = self.keras_model.layers[1], keras.Model(outputs[1], scores)
         if templates is not None:
-            self._first.take_templates(templates)
+            self._first.take_templates(bands.symmetrical(templates))
         self._optimizer = keras.optimizers.Adam(params.learning_rate)
         self._optimizer.build(self.keras_model.trainable_variables)
         self._compiled = {}
         self.begin_epoch(0)
+
+    def compare_with(self, template_cues):
+        """Compare with the cues (class, bin, 2) of another head from now on, as likelihood.template_cues gives them.
+
+        Raises BadInput for the original network, which compares with none.
+        """
+        if self._is_windowed:
+            raise BadInput("--head does nothing with the original network, which compares with no head; leave it out.")
+        self._first.take_templates(unit_vectors(template_cues))
 
     def _functions(self, frames):
         """Return the training step and the forward pass for samples of `frames`, compiled once."""
@@ -75,8 +85,12 @@ class Network:
             samples = tf.TensorSpec((None, self.params.bins, frames, 2), tf.float16)
             targets = tf.TensorSpec((None, self._scores.output_shape[-1]), tf.float32)
             crop = tf.TensorSpec((), tf.int32)
-            self._compiled[frames] = (tf.function(self._step, input_signature=[samples, targets, crop]),
-                                      tf.function(self._answer, input_signature=[samples]))
+            heads = tf.TensorSpec((None, len(self.params.class_deg), self.params.bins, 2), tf.float16)
+            self._compiled[frames] = {
+                "step": tf.function(self._step, input_signature=[samples, targets, crop]),
+                "step_own": tf.function(self._step, input_signature=[samples, targets, crop, heads]),
+                "answer": tf.function(self._answer, input_signature=[samples]),
+                "answer_own": tf.function(self._answer, input_signature=[samples, heads])}
         return self._compiled[frames]
 
     def _scored(self, samples, training):
@@ -90,21 +104,23 @@ class Network:
         scores = self._scores(cut, training=training)
         return tf.reduce_mean(tf.reshape(scores, (-1, len(chosen), scores.shape[-1])), axis=1)
 
-    def _scored_in_training(self, samples, crop):
+    def _scored_in_training(self, samples, crop, templates):
         """Compute scores of the samples, then of their CROP_FRAMES from `crop` on: both durations are learnt."""
         frames = samples.shape[2]
         if self._is_windowed or frames <= CROP_FRAMES:
             return self._scored(samples, training=True)
         samples = tf.cast(samples, tf.float32)
-        features = [self._first(samples), self._first(samples[:, :, crop:crop + CROP_FRAMES])]
+        features = [self._first.of_segments(each, [None], templates)[0]
+                    for each in (samples, samples[:, :, crop:crop + CROP_FRAMES])]
         return self._others(tf.concat(features, axis=0), training=True)
 
-    def _answer(self, samples):
+    def _answer(self, samples, templates=None):
         if self._is_windowed:
             scores, comparison = self._scored(samples, training=False), ()
         else:
             durations = bands.segments_of(samples.shape[2])[1:] if self.params.loss == "distribution" else []
-            features = self._first.of_segments(tf.cast(samples, tf.float32), [None, *map(bands.Segments, durations)])
+            features = self._first.of_segments(tf.cast(samples, tf.float32), [None, *map(bands.Segments, durations)],
+                                               templates)
             scores, comparison = self._agreed(features), self._first.comparison_in(features[0])
         return (tf.nn.softmax(scores) if self.params.loss == "distribution" else scores), *comparison
 
@@ -123,9 +139,9 @@ class Network:
         means = [tf.reduce_mean(tf.reshape(each, (count, -1, each.shape[-1])), axis=1) for each in probabilities]
         return tf.reduce_mean(tf.math.log(tf.stack(means) + LEAST_PROBABILITY), axis=0)
 
-    def _step(self, samples, targets, crop):
+    def _step(self, samples, targets, crop, templates=None):
         with tf.GradientTape() as tape:
-            scores = self._scored_in_training(samples, crop)
+            scores = self._scored_in_training(samples, crop, templates)
             durations = tf.shape(scores)[0] // tf.shape(targets)[0]
             wanted = tf.tile(targets, (durations, 1))
             if self.params.loss == "distribution":
@@ -150,7 +166,7 @@ class Network:
             if isinstance(layer, keras.layers.Dropout):
                 layer.seed_generator.state.assign([self.params.seed % 2 ** 32, epoch])
 
-    def train(self, samples, azimuth_deg, learning_rate):
+    def train(self, samples, azimuth_deg, learning_rate, templates=None):
         """Take one training step; returns the loss of the batch without the L2 term.
 
         The loss is a tensor that need not be ready yet.
@@ -160,19 +176,27 @@ class Network:
         samples : np.ndarray [shape=(n, bin, frame, 2)], float16
         azimuth_deg : np.ndarray [shape=(n,)]
         learning_rate : float
+        templates : np.ndarray [shape=(n, class, bin, 2)], float16, optional: cues of each sample's own head, zeros
+            where it is compared with the network's
 
         """
         self._optimizer.learning_rate.assign(learning_rate)
-        train_step, _ = self._functions(samples.shape[2])
+        functions = self._functions(samples.shape[2])
         crop = self._rng.integers(max(1, samples.shape[2] - CROP_FRAMES + 1), dtype=np.int32)
-        return train_step(samples, self._targets(azimuth_deg), crop)
+        if templates is None:
+            return functions["step"](samples, self._targets(azimuth_deg), crop)
+        return functions["step_own"](samples, self._targets(azimuth_deg), crop, templates)
 
-    def outputs(self, samples):
-        """Compute the Outputs for any number of samples (n, bin, frame, 2), some at a time."""
-        _, forward = self._functions(samples.shape[2])
-        batch = max(1, PREDICT_FRAMES // samples.shape[2])
-        given = [[each.numpy() for each in forward(samples[at:at + batch])] for at in range(0, len(samples), batch)]
-        return Outputs(*map(np.concatenate, zip(*given)))
+    def outputs(self, samples, templates=None):
+        """Compute the Outputs for any number of samples (n, bin, frame, 2), some at a time.
+
+        `templates` are as for `train`.
+        """
+        functions, batch = self._functions(samples.shape[2]), max(1, PREDICT_FRAMES // samples.shape[2])
+        parts = [slice(at, at + batch) for at in range(0, len(samples), batch)]
+        given = [functions["answer"](samples[part]) if templates is None else
+                 functions["answer_own"](samples[part], templates[part]) for part in parts]
+        return Outputs(*map(np.concatenate, zip(*([each.numpy() for each in some] for some in given))))
 
     def reading_of(self, outputs):
         """Read out azimuths, widths and error predictors: Outputs -> Reading."""

@@ -104,9 +104,9 @@ def _train_epoch(network, feed, epoch, epochs):
     steps = math.ceil(feed.training_count / params.batch_size)
     losses = []
     with console.progress(total=feed.training_count, unit=" samples", desc=f"epoch {epoch}/{epochs}") as bar:
-        for step, (samples, azimuth_deg) in enumerate(feed.training(epoch)):
+        for step, (samples, azimuth_deg, *templates) in enumerate(feed.training(epoch)):
             rate = learning_rate_at((epoch - 1 + step / steps) / epochs, params)
-            losses.append(network.train(samples, azimuth_deg, rate))
+            losses.append(network.train(samples, azimuth_deg, rate, *templates))
             if step % 10 == 9:  # reading a loss waits for the step
                 bar.set_postfix(loss=f"{float(losses[-1]):.3g}", refresh=False)
             bar.update(len(samples))
@@ -117,8 +117,8 @@ def evaluate(network, feed):
     """Return mean loss and percent within 5 degrees over a feed's validation samples, and calibrate on them."""
     loss, readings = 0.0, []
     with console.progress(total=feed.validation_count, unit=" samples", desc="validation") as bar:
-        for samples, azimuth_deg in feed.validation(VALIDATION_BATCH):
-            outputs = network.outputs(samples)
+        for samples, azimuth_deg, *templates in feed.validation(VALIDATION_BATCH):
+            outputs = network.outputs(samples, *templates)
             loss += network.loss_of(outputs, azimuth_deg)
             reading = network.reading_of(outputs)
             readings.append((reading.azimuth_deg, reading.predictors, azimuth_deg))

@@ -42,7 +42,7 @@ def parse_args(doc, split, argv=None):
 
 def _refuse_for_recordings(args, scene_flags):
     """Raise BadInput for flags that do nothing for recordings, which bring their own head, room and azimuths."""
-    of_noise = ("snr_db", "noise_field", "hrir", "left_right", "receivers")
+    of_noise = ("snr_db", "noise_field", "hrir", "hrir_weights", "left_right", "receivers")
     useful = ("frames", "noise", *(of_noise if args.noise else ()))
     for name in (*scene_flags, "excerpts", "listen"):
         if getattr(args, name) is not None and name not in useful:
@@ -77,8 +77,10 @@ def add_scene_flags(parser, split):
         group.add_argument("--azimuth-deg", metavar="AZ", nargs="+", type=float,
                            help="where the speech comes from (default: -90 to 90 in steps of 5)"),
         group.add_argument("--hrir", metavar="SET", nargs="+",
-                           help="heads, drawn for each mixture: mit_kemar or SOFA files, also of rooms "
-                                "(default: mit_kemar)"),
+                           help="heads, drawn for each mixture: mit_kemar or SOFA files, also of rooms, folders of "
+                                "them or patterns like 'people/*.sofa' (default: mit_kemar)"),
+        group.add_argument("--hrir-weights", metavar="W", nargs="+", type=float,
+                           help="how often a mixture takes a head of each of --hrir (default: every head alike)"),
         group.add_argument("--receivers", metavar=("LEFT", "RIGHT"), nargs=2, type=int,
                            help="of SOFA files of more than two receivers: which are the ears, counted from 1"),
         group.add_argument("--left-right", choices=hrir.LEFT_RIGHT,
@@ -105,6 +107,8 @@ def scene_params(args, split):
              if getattr(args, name) is not None}
     if args.hrir:
         given["hrir_set"] = tuple(args.hrir)
+    if args.hrir_weights:
+        given["hrir_weights"] = tuple(args.hrir_weights)
     if "snr_db" in given and "snr_range_db" in given:
         raise BadInput("--snr-db and --snr-range-db exclude each other; give steps or a range.")
     values = {"snr_db": _usual_snr_db(split)}

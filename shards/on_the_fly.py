@@ -33,13 +33,15 @@ CHUNKS_MIXED = 96       # in every batch: of few scenes the network would learn 
 CHUNKS_PER_EPOCH = 288  # between validations and checkpoints: 36,864 samples
 VALIDATION_CHUNKS, VALIDATION_AZIMUTHS = 128, 6   # uncertainties are measured on them, which takes many scenes
 TRAINING, VALIDATION = 0, 1
+HEADS_KEPT = 10         # of a folder of so many heads or more, one in so many is kept for validation
 
 
 class WavFeed:
     """Give training and validation batches mixed from audio files, for `training.fit`; close it, or use `with`.
 
     A quarter of the speech files is kept for validation, by the same rule as for shards; of a single file its last
-    quarter. A competing talker comes from the same part of the split, unless that has only one.
+    quarter. A competing talker comes from the same part of the split, unless that has only one. Of folders of many
+    heads some are kept, too (`split_heads`): how sure a network is of strangers is measured on heads it never heard.
     """
 
     def __init__(self, speech, noise, heads, params, made_with, samples, workers):
@@ -59,7 +61,8 @@ class WavFeed:
         BadInput : a single speech file that is too short to keep some for validation
 
         """
-        self.params, self.made_with, self._workers = params, made_with, workers
+        self.params, self._workers = params, workers
+        self.made_with = made_with | ({"own_head_share": params.own_head_share} if params.own_head_share else {})
         parts = _split_speech(speech, params)
         scenes_of_chunk = params.in_memory_of(SCENES)
         chunk, validation_chunk = (scenes_of_chunk * NOISES * azimuths for azimuths in _azimuths_of_chunks(params))
@@ -68,7 +71,7 @@ class WavFeed:
         self.epochs = max(1, round(samples / self.training_count))
         self.title = f"mixtures on the fly of {len(speech)} speech x {len(noise)} noise files"
         self.fingerprint = fingerprint([
-            made_with, [a.sha256 for a in speech], [a.sha256 for a in noise], scenes_of_chunk, NOISES, AZIMUTHS,
+            self.made_with, [a.sha256 for a in speech], [a.sha256 for a in noise], scenes_of_chunk, NOISES, AZIMUTHS,
             self._chunks])
         self._pool = ProcessPoolExecutor(
             workers, multiprocessing.get_context("spawn"),  # a fork would copy TensorFlow's threads half alive
@@ -99,7 +102,7 @@ class WavFeed:
         made = self._in_order([(part, epoch, number) for number in range(chunks)])
         left = None  # what the chunks before left over, less than a batch
         while group := list(itertools.islice(made, CHUNKS_MIXED)):
-            begin, count = 0, sum(len(labels) for _, labels in group)
+            begin, count = 0, sum(len(labels) for _, labels, *_ in group)
             if left is not None:
                 begin = min(batch_size - len(left[1]), count)
                 left = tuple(np.concatenate(pair) for pair in zip(left, _rows(group, 0, begin)))
@@ -128,9 +131,19 @@ def _azimuths_of_chunks(params):
 
 
 def _rows(group, begin, end):
-    """Collect rows begin..end of chunks of one size, dealt out in turn: samples and labels."""
+    """Collect rows begin..end of chunks of one size, dealt out in turn: samples, labels, templates of own heads."""
     slices = [slice(-((chunk - begin) // len(group)), -((chunk - end) // len(group))) for chunk in range(len(group))]
-    return tuple(np.concatenate([chunk[part][rows] for chunk, rows in zip(group, slices)]) for part in (0, 1))
+    return tuple(np.concatenate([part[rows] for part, rows in zip(parts, slices)]) for parts in zip(*group))
+
+
+class OwnHeads:
+    """Hold the templates of the few heads of a chunk, (head, class, bin, 2), and give them for rows of its samples."""
+
+    def __init__(self, templates, heads):
+        self.templates, self.heads = templates, heads
+
+    def __getitem__(self, rows):
+        return self.templates[self.heads[rows]]
 
 
 def _split_speech(speech, params):
@@ -145,6 +158,26 @@ def _split_speech(speech, params):
     warn(f"Only one speech file ({speech[0].name}): validation keeps its end, from "
          f"{parts.border / params.sample_rate_hz:.1f} s on.")
     return parts
+
+
+def split_heads(heads):
+    """Split heads into those that train and those that validate.
+
+    Of a folder or pattern of HEADS_KEPT or more, one in HEADS_KEPT is kept, whatever the seed; the others do both.
+
+    >>> head = hrir.load("mit_kemar", 16_000, [0])
+    >>> people = [head._replace(name=f"person {n}", sha256=str(n), of="people") for n in range(20)]
+    >>> [len(each) for each in split_heads([head, *people])]
+    [19, 3]
+    """
+    kept = set()
+    for source in {head.of for head in heads}:
+        digests = sorted(head.sha256 for head in heads if head.of == source)
+        if len(digests) >= HEADS_KEPT:
+            kept |= set(np.random.default_rng(0).permutation(digests)[:len(digests) // HEADS_KEPT].tolist())
+    does_both = {head.sha256 for head in heads if sum(each.of == head.of for each in heads) < HEADS_KEPT}
+    return ([head for head in heads if head.sha256 not in kept],
+            [head for head in heads if head.sha256 in kept | does_both])
 
 
 @contextmanager
@@ -165,10 +198,14 @@ def _begin_worker(speech, parts, noise, heads, params, scenes_of_chunk):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer; Windows inherits nothing
     # A killed parent cannot end its workers, and they would wait for ever.
     threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
-    as_measured = replace(params, head_share=0.0, room_share=0.0)
+    as_measured = replace(params, head_share=0.0, room_share=0.0, mic_level_db=min(params.mic_level_db, 1.0),
+                          band_limit_share=0.0, other_sounds_share=0.0)
+    training_heads, validation_heads = split_heads(heads)
     _worker.update(files=parts.files(speech), keeps=(parts.trains, parts.validates), noise=noise,
-                   scenes=scenes_of_chunk, audio=AudioCache(params), mixer=mixing.Mixer(params, heads),
-                   mixer_as_measured=mixing.Mixer(as_measured, heads))
+                   scenes=scenes_of_chunk, audio=AudioCache(params),
+                   mixers={TRAINING: [mixing.Mixer(params, training_heads)],
+                           VALIDATION: [mixing.Mixer(params, validation_heads),
+                                        mixing.Mixer(as_measured, validation_heads)]})
 
 
 def _end_with(parent):
@@ -188,23 +225,31 @@ def _draw_clip(part, rng, other_than=None):
 
 
 def _make_chunk(part, epoch, number):
-    """Mix one chunk: samples (n, bin, frame, 2) float16 and labels (n,) float32, shuffled.
+    """Mix one chunk: samples (n, bin, frame, 2) float16 and labels (n,) float32, shuffled; OwnHeads where asked for.
 
-    Every other validation chunk has the heads as measured, in the free field, where most are tested: uncertainties
-    measured on other heads and rooms alone would be too wide there.
+    Every other validation chunk has the heads as measured, in the free field, with like microphones, where most are
+    tested: uncertainties measured on other heads and rooms alone would be too wide there.
     """
-    mixer = _worker["mixer_as_measured" if part == VALIDATION and number % 2 else "mixer"]
+    mixers = _worker["mixers"][part]
+    mixer = mixers[number % len(mixers)]
     params, azimuth_deg = mixer.params, np.asarray(mixer.params.azimuth_deg, np.float32)
     azimuths, audio = _azimuths_of_chunks(params)[part], _worker["audio"]
     rng = np.random.default_rng([params.seed, part, epoch, number])
     samples = np.empty((_worker["scenes"] * NOISES * azimuths, *params.sample_shape), np.float16)
     labels = np.empty(len(samples), np.float32)
+    templates, heads = [np.zeros((len(params.class_deg), params.bins, 2), np.float16)], np.zeros(len(samples), int)
     order, at = rng.permutation(len(samples)), 0
     cues = np.empty((azimuths, *params.sample_shape), np.float16)
     for _ in range(_worker["scenes"]):
         speech_file, clip = _draw_clip(part, rng)
         drawn = np.sort(rng.choice(len(azimuth_deg), azimuths, replace=False))
         speech = mixer.speech_at_ears(rng, clip, azimuths=drawn)
+        head = 0  # the network's
+        if params.own_head_share and rng.random() < params.own_head_share:
+            own = mixer.own_templates(speech.scene)
+            if own is not None:
+                head = len(templates)
+                templates.append(own.astype(np.float16))
         for _ in range(NOISES):
             noise_file = _worker["noise"][rng.integers(len(_worker["noise"]))]
             noise = mixer.noise_at_ears(rng, speech.scene, audio.noise(noise_file),
@@ -214,5 +259,8 @@ def _make_chunk(part, epoch, number):
             mixer.cues(speech, noise, gain, out=cues)
             samples[order[at:at + azimuths]] = cues
             labels[order[at:at + azimuths]] = azimuth_deg[drawn]
+            heads[order[at:at + azimuths]] = head
             at += azimuths
-    return samples, labels
+    if not params.own_head_share:
+        return samples, labels
+    return samples, labels, OwnHeads(np.stack(templates), heads)

@@ -28,7 +28,8 @@ class Remixer:
     def ears(self, shard, row):
         """Make the ear signals (2, n) of a sample; BadInput names what is missing."""
         params = from_stored(shard.params, [field.name for field in fields(Params)
-                                            if field.name in shard.params and field.name != "hrir_set"])
+                                            if field.name in shard.params
+                                            and field.name not in ("hrir_set", "hrir_weights")])
         mixer, audio = self._mixer(params, shard.params)
         if "stretches" in shard.params:
             plan = RecordingPlan(self._recording(shard), shard.noise and self._file("noise", shard.noise), None)
@@ -65,13 +66,14 @@ class Remixer:
                          if not name.endswith("_sha256") and name != "stretches"))
         if key not in self._mixers:
             heads = []
-            for digest, name in zip(made_with["hrir_sha256"], made_with["hrir_set"]):
+            shares = made_with.get("hrir_weights", [1.0] * len(made_with["hrir_set"]))
+            for digest, name, share in zip(made_with["hrir_sha256"], made_with["hrir_set"], shares):
                 sets = (hrir.read(source, params.left_right, params.receivers) for source in self._hrir_sets)
                 measured = next((each for each in sets if each.sha256 == digest), None)
                 if measured is None:
                     raise BadInput(f"the head {name} is not among --hrir, so it cannot be played.")
                 heads.append(hrir.at_azimuths(measured, params.sample_rate_hz, mixing.directions_deg(params),
-                                              params.hrir_padding_samples))
+                                              params.hrir_padding_samples)._replace(share=share))
             self._mixers[key] = mixing.Mixer(params, heads), AudioCache(params)
         return self._mixers[key]
 

@@ -21,6 +21,8 @@ from shards.files import BY_SAMPLE, open_shard, shard_name, write_shard
 from shards.recipe import PairPlan, samples_of_pair
 from sound import mixing
 
+HEADS_TOLD = 5  # of many, described in lines of their own
+
 
 def main(doc, split, argv=None, audio_cache=AudioCache):
     """Make every shard of a split ("TRAIN" or "TEST") that is missing, and print what was done.
@@ -97,25 +99,35 @@ def load_heads(params):
     Raises BadInput for a set that cannot be used, or that lacks an azimuth asked for or the front, which the SNR refers
     to.
     """
-    sets = [hrir.read(source, params.left_right, params.receivers) for source in params.hrir_set]
-    if len({measured.name for measured in sets}) < len(sets):
-        raise BadInput(f"--hrir {' '.join(params.hrir_set)} holds two sets of one name; rename one of the files.")
+    sources = list(dict.fromkeys((path, of) for of in params.hrir_set for path in hrir.sources_of(of)))
+    sets = [hrir.read(path, params.left_right, params.receivers) for path, _ in sources]
+    names = [measured.name for measured in sets]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise BadInput(f"--hrir {' '.join(params.hrir_set)} holds two sets of one name ({twice[0]}); rename one of the "
+                       "files.")
     circle = tuple(azimuth for azimuth in params.circle_deg if all(hrir.can_give(m, azimuth) for m in sets))
     if circle and circle != params.circle_deg:
         warn(f"Noise comes from {len(circle)} of {len(params.circle_deg)} directions, {circle[0]:g} to "
                f"{circle[-1]:g} degrees: --hrir has no others.")
         params = replace(params, circle_deg=circle)
+    of_each = [of for _, of in sources]
+    shares = ([1.0] * len(sets) if not params.hrir_weights else
+              [dict(zip(params.hrir_set, params.hrir_weights))[of] / of_each.count(of) for of in of_each])
     heads = [hrir.at_azimuths(measured, params.sample_rate_hz, mixing.directions_deg(params),
-                              params.hrir_padding_samples) for measured in sets]
-    for head in heads:
+                              params.hrir_padding_samples)._replace(share=share, of=of)
+             for measured, share, of in zip(sets, shares, of_each)]
+    for head in heads[:HEADS_TOLD]:
         print(head.description)
+    if len(heads) > HEADS_TOLD:
+        print(f"... and {len(heads) - HEADS_TOLD} more heads.")
     return heads, params
 
 
 def scenes_with(heads, params):
     """Collect every number that a sample is made with, and the sets: names and digests in place of their paths."""
     return params.scenes | {"hrir_set": [head.name for head in heads], "hrir_sha256": [head.sha256 for head in heads],
-                            "hrir_found": [head.description for head in heads]}
+                            "hrir_found": [head.description for head in heads]} | (
+        {"hrir_weights": [head.share for head in heads]} if params.hrir_weights else {})
 
 
 def require_competing_talkers(speech, params):

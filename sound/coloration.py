@@ -3,6 +3,7 @@ import numpy as np
 from scipy.fft import irfft, rfft
 
 CURVE_WAVES = 8      # cosines of a random curve over 0 Hz to half the rate: detail down to about 3 ERB
+STOP_DB, EDGE_HZ = -60.0, 300.0  # of a low pass: what it leaves, and how wide its edge is
 FILTER_TAPS = 256    # of a random filter: 16 ms, which holds those curves to 0.1 dB
 
 
@@ -31,6 +32,27 @@ def random_curve(rng, std_db, shape=()):
     rate = np.log1p(0.00437 * np.linspace(0, 8000, 2 * FILTER_TAPS + 1))
     waves = np.cos(np.pi * np.arange(1, CURVE_WAVES + 1)[:, np.newaxis] * rate / rate[-1])
     return rng.standard_normal((*shape, CURVE_WAVES)) * std_db * np.sqrt(2 / CURVE_WAVES) @ waves
+
+
+def low_pass_curve(end_hz, sample_rate_hz):
+    """Make the curve of a recording that ends at a frequency: 0 dB, and from there on STOP_DB.
+
+    Parameters
+    ----------
+    end_hz, sample_rate_hz : float
+
+    Returns
+    -------
+    np.ndarray [shape=(2 FILTER_TAPS + 1,)], dB from 0 Hz to half the sample rate
+
+    Examples
+    --------
+    >>> low_pass_curve(4000, 16_000)[[0, 200, 300, 512]].tolist()
+    [0.0, 0.0, -60.0, -60.0]
+
+    """
+    hz = np.linspace(0, sample_rate_hz / 2, 2 * FILTER_TAPS + 1)
+    return STOP_DB * np.clip((hz - end_hz) / EDGE_HZ, 0, 1)
 
 
 def minimum_phase(curve_db):

@@ -9,15 +9,19 @@
 The Spatialise scripts (shards/recipe.py) and training on the fly make their samples here. A mixture depends on its
 random generator and its clips alone; what is switched off draws nothing.
 """
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
+import features
 import hrir
-from sound import coloration, convolution, excerpts, kernels, noise_fields, rooms
+from sound import coloration, convolution, excerpts, kernels, noise_fields, other_sounds, rooms
 from sound.heads import recoloured, side_level
 
 MAIN_IN_MIXED = "diffuse"  # noise field "mixed" is this one and another
+BAND_ENDS_HZ = (3400.0, 7500.0)  # of telephones, and of codecs at low bit rates
+SCENES_KEPT = 8            # of heads as measured: their spectra take 5 MB each
 
 
 class Scene(NamedTuple):
@@ -26,7 +30,8 @@ class Scene(NamedTuple):
     `hrtf` complex (direction, ear, bin) is the spectrum of its responses, for excerpts of `reach` samples before the
     sample and the sample itself. A simulated room's late part is `tail` (ear, bin), for excerpts with `tail_reach`; it
     is the same for all directions but for their `tail_level` (direction,). Diotic noise passes the `microphones`
-    (ear, bin) alone. `source_eq` (tap,) filters the speech. None stands for what the scene does not have.
+    (ear, bin) alone. `source_eq` (tap,) filters the speech. `free_field` (direction, ear, tap) is the head without room
+    and microphones. None stands for what the scene does not have.
     """
 
     hrir: str
@@ -38,6 +43,7 @@ class Scene(NamedTuple):
     tail_level: np.ndarray = None
     microphones: np.ndarray = None
     source_eq: np.ndarray = None
+    free_field: np.ndarray = None
 
 
 class Speech(NamedTuple):
@@ -97,20 +103,24 @@ class Mixer:
         self._targets = np.searchsorted(self.directions_deg, params.azimuth_deg)
         self._circle = np.searchsorted(self.directions_deg, params.circle_deg)
         self._front = hrir.front(self.directions_deg)
-        self._as_measured = [self._scene(head.name, head.rt60_s, head.response) for head in heads]
+        self._drawn_below = np.cumsum([head.share for head in heads]) / sum(head.share for head in heads)
+        self._as_measured = lru_cache(SCENES_KEPT)(
+            lambda which: self._scene(heads[which].name, heads[which].rt60_s, heads[which].response)._replace(
+                free_field=heads[which].response if np.isnan(heads[which].rt60_s) else None))
 
     # ------------------------------------------------------------------------------------------------ scenes
 
     def draw_scene(self, rng):
         """Draw a Scene: a head, and what Params asks for of its size, spectra, room, microphones and source."""
         p = self.params
-        which = int(rng.integers(len(self.heads))) if len(self.heads) > 1 else 0
+        which = int(np.searchsorted(self._drawn_below, rng.random(), side="right")) if len(self.heads) > 1 else 0
         has_other_heads = p.head_size or p.head_colour_db or p.side_level_db
-        if not (has_other_heads or p.rt60_s or p.mic_level_db or p.mic_colour_db or p.source_colour_db):
-            return self._as_measured[which]
+        has_microphones = p.mic_level_db or p.mic_colour_db or p.band_limit_share
+        if not (has_other_heads or p.rt60_s or has_microphones or p.source_colour_db):
+            return self._as_measured(which)
         head = self.heads[which]
         response, rt60_s = head.response, head.rt60_s
-        level = tail = microphones = source_eq = None
+        level = tail = microphones = source_eq = free_field = None
         if np.isnan(head.rt60_s):  # a measured room neither grows with the head nor stands in another room
             if has_other_heads and rng.random() < p.head_share:
                 if p.head_size:
@@ -120,19 +130,35 @@ class Mixer:
                     response = recoloured(rng, response, self.directions_deg, p.head_colour_db)
                 if p.side_level_db:
                     level = side_level(rng, self.directions_deg, p.side_level_db)
+            free_field = response
             if p.rt60_s and rng.random() < p.room_share:
                 room = rooms.draw(rng, p.rt60_s, p.drr_db)
                 response, tail = rooms.responses(room, response, self.directions_deg, p.sample_rate_hz, rng)
                 rt60_s = room.rt60_s
             if level is not None:
                 response = response * level[:, np.newaxis, np.newaxis]
-        if p.mic_level_db or p.mic_colour_db:
-            microphones = coloration.minimum_phase(coloration.random_curve(rng, p.mic_colour_db, (2,)))
-            level_db = rng.uniform(-p.mic_level_db, p.mic_level_db) * np.array([[-0.5], [0.5]])
+        if has_microphones:
+            curves_db = coloration.random_curve(rng, p.mic_colour_db, (2,))
+            if p.band_limit_share and rng.random() < p.band_limit_share:
+                curves_db += coloration.low_pass_curve(rng.uniform(*BAND_ENDS_HZ), p.sample_rate_hz)
+            microphones = coloration.minimum_phase(curves_db)
+            # The product of two even draws: many pairs are alike, few differ by all that they may.
+            level_db = rng.uniform(-p.mic_level_db, p.mic_level_db) * rng.random() * np.array([[-0.5], [0.5]])
             microphones *= (10 ** (level_db / 20)).astype(np.float32)
         if p.source_colour_db:
             source_eq = coloration.minimum_phase(coloration.random_curve(rng, p.source_colour_db))
-        return self._scene(head.name, rt60_s, response, tail, level, microphones, source_eq)
+        return self._scene(head.name, rt60_s, response, tail, level, microphones, source_eq)._replace(
+            free_field=free_field)
+
+    def own_templates(self, scene):
+        """Compute the cues of a scene's own head at Params.class_deg: (class, bin, 2); None where it has none.
+
+        A measured room has none, nor has a head whose directions leave out one of the classes.
+        """
+        if scene.free_field is None or not np.isin(self.params.class_deg, self.directions_deg).all():
+            return None
+        rows = np.searchsorted(self.directions_deg, self.params.class_deg)
+        return features.of_responses(scene.free_field[rows], self.params)
 
     def _scene(self, name, rt60_s, response, tail=None, tail_level=None, microphones=None, source_eq=None):
         """Transform responses (direction, ear, tap) and microphones (ear, tap) for excerpts as long as they need."""
@@ -188,7 +214,10 @@ class Mixer:
         start = excerpts.draw_start(rng, clip.starts, part, parts)
         scene = self.draw_scene(rng)
         signal, begins = clip.samples, start + p.lead_in_samples
-        if p.source_speed:
+        if p.other_sounds_share and rng.random() < p.other_sounds_share:
+            begins = max(scene.reach, scene.tail_reach) + coloration.FILTER_TAPS
+            signal = other_sounds.draw(rng, begins + p.sample_length, p.sample_rate_hz)
+        elif p.source_speed:
             signal, begins = self._at_other_speed(rng, clip, start, scene)
         targets = self._targets if azimuths is None else self._targets[azimuths]
         rows = targets if self._front in targets else np.append(targets, self._front)

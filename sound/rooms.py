@@ -16,6 +16,8 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
 SPEED_OF_SOUND_M_PER_S = 343.0
+LEAST_ROOM_M, GREATEST_ROOM_M = (3.0, 3.0, 2.4), (15.0, 13.0, 4.5)
+DISTANCE_M = (0.5, 6.0)       # of a talker
 MOST_REFLECTIONS = 2          # of an image source: 24 images
 EARLY_S = 0.025               # reflections carry the energy that decays in this time, the tail the rest;
 EARLY_SHARE = 1 / 20           # in rooms of short reverberation in this share of the RT60
@@ -54,16 +56,17 @@ class Room(NamedTuple):
 
 
 def draw(rng, rt60_s, drr_db):
-    """Draw a room of 3 x 3 x 2.4 to 10 x 8 x 4 m, its RT60 and DRR from their ranges, and perhaps a table.
+    """Draw a room of LEAST_ROOM_M to GREATEST_ROOM_M, its RT60 and DRR from their ranges, and perhaps a table.
 
-    The RT60 is drawn evenly in its logarithm.
+    RT60 and distance are drawn evenly in their logarithms.
 
     >>> room = draw(np.random.default_rng(0), rt60_s=(0.5, 0.5), drr_db=(-3, 15))
-    >>> round(room.rt60_s, 3), bool(room.distance_m < 3), bool(room.rt60_at(5000) < 0.5)
+    >>> round(room.rt60_s, 3), bool(0.5 <= room.distance_m < 6), bool(room.rt60_at(5000) < 0.5)
     (0.5, True, True)
     """
-    size = rng.uniform((3.0, 3.0, 2.4), (10.0, 8.0, 4.0))
-    distance = rng.uniform(0.8, min(size[:2].min() / 2 - WALL_DISTANCE_M, 3.0))
+    size = rng.uniform(LEAST_ROOM_M, GREATEST_ROOM_M)
+    farthest = min(size[:2].min() / 2 - WALL_DISTANCE_M, DISTANCE_M[1])
+    distance = float(np.exp(rng.uniform(np.log(DISTANCE_M[0]), np.log(farthest))))
     margin = distance + WALL_DISTANCE_M - 1e-9
     listener = np.array([*rng.uniform(margin, size[:2] - margin), rng.uniform(1.1, 1.8)])
     return Room(size, listener, rng.uniform(0, 360), distance, float(np.exp(rng.uniform(*np.log(rt60_s)))),

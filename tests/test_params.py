@@ -36,7 +36,8 @@ def test_files_keep_the_keys_of_earlier_versions():
 
 
 def test_every_number_of_varied_scenes_is_stored_in_shards():
-    assert set(RANGES) <= set(Params().scenes)
+    assert set(RANGES) - set(params.SINCE_0_4) <= set(Params().scenes)
+    assert set(RANGES) <= set(replace(Params(), **WORLD).scenes)
 
 
 def test_the_world_sets_every_number_of_varied_scenes_to_a_possible_one():

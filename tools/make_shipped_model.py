@@ -16,7 +16,9 @@ sys.path.insert(0, str(ROOT))
 import console
 from console import BadInput
 
-EVERY_RUN = ("--from-wavs --world --azimuth-deg " + " ".join(f"{2.5 * step:g}" for step in range(-36, 37))).split()
+EVERY_RUN = ("--from-wavs --world --rt60-s 0.1 1.0 --drr-db -3 15 --mic-level-db 1 --mic-colour-db 0.5 "
+             "--band-limit-share 0 --other-sounds-share 0 --azimuth-deg "
+             + " ".join(f"{2.5 * step:g}" for step in range(-36, 37))).split()
 UNEVEN_HEADS = "--side-level-db -12 1 --head-share 0.9 --room-share 0.7 --noise-field diffuse mixed talker diotic"
 RUNS = [flags.split() for flags in (  # each begins with the best weights of the one before
     "--side-level-db 0 0 --snr-range-db -12 25 --samples 1700000",

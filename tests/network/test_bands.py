@@ -36,7 +36,7 @@ def test_the_loss_of_a_step_is_that_of_the_whole_samples_without_their_crops(tra
     learner, losses = trained
     untrained = Network(learner.params, templates=TEMPLATES)
     crop = np.random.default_rng([PARAMS.seed, 0]).integers(14 - CROP_FRAMES + 1)
-    scores = untrained._scored_in_training(samples(16, 14), crop).numpy()
+    scores = untrained._scored_in_training(samples(16, 14), crop, None).numpy()
     assert len(scores) == 2 * 16
     azimuth_deg = np.linspace(-90, 90, 16)
     if learner.params.loss == "mse":

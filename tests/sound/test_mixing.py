@@ -67,13 +67,13 @@ def test_the_snr_is_the_one_asked_for_in_every_scene(scenes, field):
 
 
 def test_cues_are_those_of_the_ears():
-    made_by = mixer(**WORLD)
+    made_by = mixer(**WORLD | {"band_limit_share": 0})  # above its end there is next to nothing, whose cues are loose
     speech, noise, _ = mixture(made_by, seed=2)
     cues = np.empty((3, *PARAMS.sample_shape), np.float32)
     made_by.cues(speech, noise, 2.0, cues)
     expected = features.from_ears(made_by.ears(speech, noise, 2.0), PARAMS)
     assert np.quantile(np.abs(np.angle(np.exp(1j * (cues - expected)[..., 0]))), 0.999) < 1e-3
-    assert np.quantile(np.abs(cues - expected)[..., 1], 0.999) < 1e-3
+    assert np.quantile(np.abs(cues - expected)[..., 1], 0.999) < 3e-3  # of bins that hold next to nothing
 
 
 @pytest.mark.parametrize("frames", [10, 50, 200])
@@ -104,7 +104,7 @@ class CountingGenerator:
         return getattr(self.rng, name)
 
 
-@pytest.mark.parametrize(("scenes", "draws"), [({}, 1), ({"mic_level_db": 1.0}, 3), ({"source_colour_db": 1.0}, 2)])
+@pytest.mark.parametrize(("scenes", "draws"), [({}, 1), ({"mic_level_db": 1.0}, 4), ({"source_colour_db": 1.0}, 2)])
 def test_what_is_off_draws_nothing(scenes, draws):
     """One draw is where the excerpt begins."""
     rng = CountingGenerator()
@@ -122,7 +122,7 @@ def test_the_share_of_rooms_is_the_one_asked_for():
 
 def test_the_share_of_other_heads_is_the_one_asked_for():
     made_by, rng = mixer(azimuth_deg=(0,), head_colour_db=2.0, head_share=0.6), np.random.default_rng(0)
-    measured = made_by._as_measured[0].hrtf
+    measured = made_by._as_measured(0).hrtf
     others = [not np.allclose(made_by.draw_scene(rng).hrtf[2, 0, 50:60], measured[2, 0, 50:60], rtol=1e-3)
               for _ in range(100)]
     assert np.mean(others) == pytest.approx(0.6, abs=0.1)
@@ -160,7 +160,49 @@ def test_a_measured_room_neither_grows_nor_stands_in_another():
     scene = mixing.Mixer(params, [head]).draw_scene(np.random.default_rng(0))
     assert scene.rt60_s == 0.4
     assert scene.tail is None
-    np.testing.assert_array_equal(scene.hrtf, mixer()._as_measured[0].hrtf)
+    np.testing.assert_array_equal(scene.hrtf, mixer()._as_measured(0).hrtf)
+
+
+def test_heads_are_drawn_by_their_shares():
+    one = mixer().heads[0]
+    made_by = mixing.Mixer(replace(PARAMS, **AZIMUTHS), [one, one._replace(name="often", share=3.0)])
+    rng = np.random.default_rng(0)
+    assert np.mean([made_by.draw_scene(rng).hrir == "often" for _ in range(400)]) == pytest.approx(0.75, abs=0.06)
+
+
+def test_most_microphones_differ_by_less_than_they_may():
+    made_by, rng = mixer(azimuth_deg=(0,), mic_level_db=6.0), np.random.default_rng(0)
+    microphones = np.stack([made_by.draw_scene(rng).microphones[:, 200] for _ in range(200)])
+    level_db = 20 * np.log10(np.abs(microphones[:, 1] / microphones[:, 0]))
+    assert 4 < np.abs(level_db).max() <= 6.01
+    assert np.median(np.abs(level_db)) < 2
+
+
+def test_a_limited_band_ends():
+    made_by = mixer(azimuth_deg=(0,), band_limit_share=1)
+    scene = made_by.draw_scene(np.random.default_rng(0))
+    hz = np.linspace(0, 8000, scene.microphones.shape[-1])
+    level_db = 20 * np.log10(np.abs(scene.microphones[0]))
+    assert np.abs(level_db[(hz > 100) & (hz < 3000)]).max() < 1
+    assert level_db[hz > 7900].max() < -40
+
+
+def test_other_sounds_take_the_place_of_speech():
+    speech = [speech_of(mixer(other_sounds_share=share), seed=1).front for share in (0, 1)]
+    assert np.isfinite(speech[1]).all()
+    assert np.abs(np.corrcoef(speech[0][0], speech[1][0])[0, 1]) < 0.3
+
+
+def test_the_templates_of_a_scene_are_those_of_its_head_in_the_free_field():
+    made_by = mixer(azimuth_deg=Params().azimuth_deg, rt60_s=(0.3, 0.3), mic_level_db=6.0)
+    scene = made_by.draw_scene(np.random.default_rng(0))
+    expected = features.of_responses(hrir.at_azimuths(MEASURED, 16_000, Params().class_deg).response, PARAMS)
+    np.testing.assert_array_equal(made_by.own_templates(scene), expected)
+
+
+def test_a_head_without_some_class_has_no_templates():
+    made_by = mixer(azimuth_deg=(0,))
+    assert made_by.own_templates(made_by.draw_scene(np.random.default_rng(0))) is None
 
 
 def test_levelled_sides_have_one_level_at_both_ears_and_all_frequencies():
@@ -329,7 +371,7 @@ def test_the_coloration_of_noise_differs_between_mixtures_but_not_between_ears()
 
 def test_diotic_noise_is_the_noise_file_at_both_ears():
     noise = mixer(noise_field=("diotic",)).noise_at_ears(
-        np.random.default_rng(0), mixer()._as_measured[0], NOISE._replace(starts=np.array([800])))
+        np.random.default_rng(0), mixer()._as_measured(0), NOISE._replace(starts=np.array([800])))
     begins = 800 + PARAMS.lead_in_samples
     np.testing.assert_array_equal(noise.signals, [NOISE.samples[begins:begins + PARAMS.sample_length]] * 2)
 
