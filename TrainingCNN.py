@@ -44,8 +44,8 @@ def parse_args(argv=None):
     parser.add_argument("--samples", metavar="N", type=int,
                         help=f"from wavs: how many to train on (default: {default.samples_to_see})")
     parser.add_argument("--own-head-share", metavar="SHARE", type=float,
-                        help="from wavs: share of the scenes that are compared with their own head's templates, so that "
-                             "the model makes use of --head (default: 0)")
+                        help="from wavs: share of the scenes that are compared with their own head's templates, which "
+                             "teaches the model to use --head (default: 0)")
     parser.add_argument("--workers", metavar="N", type=int,
                         help="from wavs: processes that mix (default: one for each processor)")
     parser.add_argument("--out", metavar="DIR", default="checkpoints", help="models, history (default: %(default)s)")

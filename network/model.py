@@ -224,10 +224,13 @@ class Network:
         weights = zip(*(other.keras_model.get_weights() for other in others))
         self.keras_model.set_weights([np.mean(same, axis=0) for same in weights])
 
-    def calibrate(self, predictors, error_deg):
-        """Measure how far errors reach: predictors and absolute errors of samples that were not trained on."""
+    def calibrate(self, predictors, error_deg, of_noise=None):
+        """Measure how far errors reach: predictors and absolute errors of samples that were not trained on.
+
+        `of_noise` are predictors of noise alone, as for Calibration.fit.
+        """
         if self.params.loss == "distribution":
-            self.calibration = Calibration.fit(predictors, error_deg)
+            self.calibration = Calibration.fit(predictors, error_deg, of_noise)
 
     def answer_of(self, outputs):
         """Read out azimuths and their half-widths: Outputs -> Answer.
@@ -248,11 +251,19 @@ class Network:
         """Localise samples (n, bin, frame, 2): azimuths in degrees, (n,) float64."""
         return self.answer(samples).azimuth_deg
 
-    def loss_of(self, outputs, azimuth_deg):
-        """Sum the loss that training minimises over the samples of Outputs, without the L2 term."""
+    def hear(self, samples):
+        """Localise samples (n, bin, frame, 2), and tell whether each has a source: a Hearing."""
+        outputs = self.outputs(samples)
+        answer = self.answer_of(outputs)
+        if self.params.loss != "distribution" or not self.calibration:
+            return Hearing(answer, None, np.full(len(samples), np.nan))
+        return Hearing(answer, outputs.output, self.calibration.source_log_odds(self.reading_of(outputs).predictors))
+
+    def loss_of(self, output, azimuth_deg):
+        """Sum the loss that training minimises over samples, by Outputs.output (n, ...), without the L2 term."""
         if self.params.loss == "distribution":
-            return float(-(self._targets(azimuth_deg) * np.log(np.maximum(outputs.output, 1e-30))).sum())
-        return float(np.square(outputs.output - self._targets(azimuth_deg), dtype=np.float64).sum())
+            return float(-(self._targets(azimuth_deg) * np.log(np.maximum(output, 1e-30))).sum())
+        return float(np.square(output - self._targets(azimuth_deg), dtype=np.float64).sum())
 
     def save(self, path, state=None):
         """Write the network whole as a file that Keras opens, with its parameters.
@@ -308,12 +319,13 @@ class Network:
             params = from_stored(stored, ("frames", *Params.TRAINING))
             if differ := differences(stored, params.features):
                 raise BadInput(f"{path} was trained on other features ({differ}); train it again.")
-            if (calibration := stored.get("calibration")) and set(calibration) != set(Calibration._fields):
+            calibration = stored.get("calibration")
+            if calibration and set(calibration) | {"terms_source"} != set(Calibration._fields):
                 raise BadInput(f"{path} states its uncertainty as earlier versions of this code did; train it again.")
             network = cls(params, stored["scenes"])
             network.keras_model.load_weights(path)
             if calibration:
-                network.calibration = Calibration(*(tuple(calibration[name]) for name in Calibration._fields))
+                network.calibration = Calibration(**{name: tuple(values) for name, values in calibration.items()})
             if with_state:
                 with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
                     network.state = json.loads(str(arrays["state"]))
@@ -370,3 +382,14 @@ class Answer(NamedTuple):
     half_width_68_deg: np.ndarray
     half_width_95_deg: np.ndarray
 
+
+
+class Hearing(NamedTuple):
+    """An Answer, what it was read from, and the log odds that there is a source rather than noise from all around.
+
+    `distribution` (n, class), None of a network of squared error; `source_log_odds` (n,), NaN where it cannot tell.
+    """
+
+    answer: Answer
+    distribution: np.ndarray | None
+    source_log_odds: np.ndarray

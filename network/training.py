@@ -114,20 +114,26 @@ def _train_epoch(network, feed, epoch, epochs):
 
 
 def evaluate(network, feed):
-    """Return mean loss and percent within 5 degrees over a feed's validation samples, and calibrate on them."""
+    """Return mean loss and percent within 5 degrees over a feed's validation samples, and calibrate on them.
+
+    Samples of noise alone, whose azimuth is NaN, count for the calibration only.
+    """
     loss, readings = 0.0, []
     with console.progress(total=feed.validation_count, unit=" samples", desc="validation") as bar:
         for samples, azimuth_deg, *templates in feed.validation(VALIDATION_BATCH):
             outputs = network.outputs(samples, *templates)
-            loss += network.loss_of(outputs, azimuth_deg)
+            has_source = np.isfinite(azimuth_deg)
+            loss += network.loss_of(outputs.output[has_source], azimuth_deg[has_source])
             reading = network.reading_of(outputs)
             readings.append((reading.azimuth_deg, reading.predictors, azimuth_deg))
             bar.update(len(samples))
     answer_deg, predictors, azimuth_deg = map(np.concatenate, zip(*readings))
+    has_source = np.isfinite(azimuth_deg)
+    answer_deg, azimuth_deg = answer_deg[has_source], azimuth_deg[has_source]
     if math.isfinite(loss):  # `fit` ends where it is not
-        network.calibrate(predictors, np.abs(answer_deg - azimuth_deg))
+        network.calibrate(predictors[has_source], np.abs(answer_deg - azimuth_deg), predictors[~has_source])
     correct = metrics.correct(answer_deg, azimuth_deg, feed.params.tolerance_deg)
-    return loss / feed.validation_count, float(100 * correct.mean())
+    return loss / len(azimuth_deg), float(100 * correct.mean())
 
 
 def _epochs_since_best(history):

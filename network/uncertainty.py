@@ -1,14 +1,16 @@
-"""Predict how far answers err: 68 and 95 % half-widths, fitted to known errors.
+"""Predict how far answers err: 68 and 95 % half-widths, fitted to known errors; and whether there is a source at all.
 
     predictors = error_predictors(azimuth_deg, width_deg, distribution)     # (n, 3)
     calibration = Calibration.fit(predictors, np.abs(azimuth_deg - true_deg))
     calibration.half_widths(predictors)                        # (n,), (n,): 68 and 95 % of the errors are within
+    calibration.source_log_odds(predictors)                    # (n,): above 0 a source, below 0 noise from all around
 """
 from itertools import combinations_with_replacement
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linprog
+from scipy.optimize import linprog, minimize
+from scipy.special import expit
 
 from network.readout import read_out, soft_labels
 
@@ -19,6 +21,7 @@ LEAST_ERROR_DEG = 0.05     # their logarithm is predicted, and they may be 0
 MOST_ERROR_DEG = 180.0
 LEAST_OF_TERM = 40         # answers for each term of a calibration: fewer fix 95 % poorly
 MOST_OF_FIT = 20_000       # answers: a second or two, and more hardly change it
+RIDGE = 1e-4               # on the factors of the logistic regression, which else grow without end where it is easy
 RARE_SHARE = 0.005         # of a predictor's values at either end, beyond which it is clipped
 
 
@@ -104,7 +107,8 @@ class Calibration(NamedTuple):
     The logarithm of either half-width is a polynomial of second degree in the predictors (quantile regression: Koenker
     and Bassett, Econometrica 46, 1978). `least` and `greatest` of each predictor are the ends of -1..1; `terms_68` and
     `terms_95` are the factors of 1, of the predictors and of their products, as far as there were answers enough to fit
-    them.
+    them. `terms_source` are those of the log odds that there is a source rather than noise from all around (logistic
+    regression); none where training heard no such noise alone.
 
     Examples
     --------
@@ -121,9 +125,10 @@ class Calibration(NamedTuple):
     greatest: tuple
     terms_68: tuple
     terms_95: tuple
+    terms_source: tuple = ()
 
     @classmethod
-    def fit(cls, predictors, error_deg):
+    def fit(cls, predictors, error_deg, of_noise=None):
         """Fit a calibration to answers with known errors, of samples that were not trained on.
 
         Parameters
@@ -131,6 +136,7 @@ class Calibration(NamedTuple):
         predictors : np.ndarray [shape=(n, predictor)], as `error_predictors` gives them; of more than MOST_OF_FIT rows
             that many, drawn
         error_deg : np.ndarray [shape=(n,)], absolute errors
+        of_noise : np.ndarray [shape=(m, predictor)], optional: predictors of answers to noise alone
 
         Returns
         -------
@@ -139,9 +145,14 @@ class Calibration(NamedTuple):
         """
         some = np.random.default_rng(0).permutation(len(predictors))[:MOST_OF_FIT]
         predictors, log_error = predictors[some], np.log(error_deg[some] + LEAST_ERROR_DEG)
-        least, greatest = np.quantile(predictors, (RARE_SHARE, 1 - RARE_SHARE), axis=0)
+        has_noise = of_noise is not None and len(of_noise) > 0
+        every = np.concatenate((predictors, of_noise)) if has_noise else predictors
+        least, greatest = np.quantile(every, (RARE_SHARE, 1 - RARE_SHARE), axis=0)
         terms = _terms(predictors, least, greatest)[:, :max(1, len(predictors) // LEAST_OF_TERM)]
-        columns = (least, greatest, *(_quantile_regression(terms, log_error, share) for share in (0.68, 0.95)))
+        columns = [least, greatest, *(_quantile_regression(terms, log_error, share) for share in (0.68, 0.95))]
+        if has_noise:
+            columns.append(_logistic_regression(_terms(predictors, least, greatest),
+                                                _terms(of_noise, least, greatest)))
         return cls(*(tuple(round(float(value), 5) for value in column) for column in columns))
 
     def half_widths(self, predictors):
@@ -150,6 +161,19 @@ class Calibration(NamedTuple):
         near, far = (np.clip(np.exp(terms[:, :len(factors)] @ factors) - LEAST_ERROR_DEG, 0, MOST_ERROR_DEG)
                      for factors in (np.array(self.terms_68), np.array(self.terms_95)))
         return near, np.maximum(near, far)
+
+    def source_log_odds(self, predictors):
+        """Compute the log odds that there is a source, as often as not: (n,); NaN where training heard no noise alone.
+
+        >>> rng = np.random.default_rng(0)
+        >>> source, noise = rng.normal(0, 1, (1000, 1)), rng.normal(5, 1, (1000, 1))
+        >>> calibration = Calibration.fit(source, np.ones(1000), of_noise=noise)
+        >>> (calibration.source_log_odds(np.array([[0.0], [5.0]])) > 0).tolist()
+        [True, False]
+        """
+        if not self.terms_source:
+            return np.full(len(predictors), np.nan)
+        return _terms(predictors, np.array(self.least), np.array(self.greatest)) @ np.array(self.terms_source)
 
 
 def _terms(predictors, least, greatest):
@@ -166,3 +190,17 @@ def _quantile_regression(terms, values, share):
     """
     solution = linprog(-values, A_eq=terms.T, b_eq=np.zeros(terms.shape[1]), bounds=(share - 1, share), method="highs")
     return -solution.eqlin.marginals
+
+
+def _logistic_regression(ours, others):
+    """Fit factors of terms, (n, term) and (m, term), whose sum is the log odds of ours, each side counting as half."""
+    terms, sign = np.concatenate((ours, others)), np.repeat((1.0, -1.0), (len(ours), len(others)))
+    weight = np.repeat((0.5 / len(ours), 0.5 / len(others)), (len(ours), len(others)))
+
+    def loss(factors):
+        margin = sign * (terms @ factors)
+        slope = -weight * sign * expit(-margin)
+        return ((weight * np.logaddexp(0, -margin)).sum() + RIDGE * factors @ factors,
+                terms.T @ slope + 2 * RIDGE * factors)
+
+    return minimize(loss, np.zeros(terms.shape[1]), jac=True, method="L-BFGS-B").x

@@ -33,6 +33,7 @@ CHUNKS_MIXED = 96       # in every batch: of few scenes the network would learn 
 CHUNKS_PER_EPOCH = 288  # between validations and checkpoints: 36,864 samples
 VALIDATION_CHUNKS, VALIDATION_AZIMUTHS = 128, 6   # uncertainties are measured on them, which takes many scenes
 TRAINING, VALIDATION = 0, 1
+NOISE_ALONE_SNR_DB = -100.0   # of validation chunks of noise alone
 HEADS_KEPT = 10         # of a folder of so many heads or more, one in so many is kept for validation
 
 
@@ -165,6 +166,7 @@ def split_heads(heads):
 
     Of a folder or pattern of HEADS_KEPT or more, one in HEADS_KEPT is kept, whatever the seed; the others do both.
 
+    >>> import hrir
     >>> head = hrir.load("mit_kemar", 16_000, [0])
     >>> people = [head._replace(name=f"person {n}", sha256=str(n), of="people") for n in range(20)]
     >>> [len(each) for each in split_heads([head, *people])]
@@ -198,6 +200,8 @@ def _begin_worker(speech, parts, noise, heads, params, scenes_of_chunk):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer; Windows inherits nothing
     # A killed parent cannot end its workers, and they would wait for ever.
     threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
+    # Noise alone: diffuse, since other fields have a direction; half as loud as speech, or louder
+    noise_alone = replace(params, noise_field=("diffuse",), snr_db=(NOISE_ALONE_SNR_DB,), snr_range_db=())
     as_measured = replace(params, head_share=0.0, room_share=0.0, mic_level_db=min(params.mic_level_db, 1.0),
                           band_limit_share=0.0, other_sounds_share=0.0)
     training_heads, validation_heads = split_heads(heads)
@@ -205,7 +209,8 @@ def _begin_worker(speech, parts, noise, heads, params, scenes_of_chunk):
                    scenes=scenes_of_chunk, audio=AudioCache(params),
                    mixers={TRAINING: [mixing.Mixer(params, training_heads)],
                            VALIDATION: [mixing.Mixer(params, validation_heads),
-                                        mixing.Mixer(as_measured, validation_heads)]})
+                                        mixing.Mixer(as_measured, validation_heads),
+                                        mixing.Mixer(noise_alone, validation_heads)]})
 
 
 def _end_with(parent):
@@ -227,15 +232,19 @@ def _draw_clip(part, rng, other_than=None):
 def _make_chunk(part, epoch, number):
     """Mix one chunk: samples (n, bin, frame, 2) float16 and labels (n,) float32, shuffled; OwnHeads where asked for.
 
-    Every other validation chunk has the heads as measured, in the free field, with like microphones, where most are
-    tested: uncertainties measured on other heads and rooms alone would be too wide there.
+    One validation chunk in three has the heads as measured, in the free field, with like microphones, where most are
+    tested: uncertainties measured on other heads and rooms alone would be too wide there. One in three is noise alone,
+    with NaN for labels.
     """
     mixers = _worker["mixers"][part]
     mixer = mixers[number % len(mixers)]
     params, azimuth_deg = mixer.params, np.asarray(mixer.params.azimuth_deg, np.float32)
-    azimuths, audio = _azimuths_of_chunks(params)[part], _worker["audio"]
+    azimuths, noises, audio = _azimuths_of_chunks(params)[part], NOISES, _worker["audio"]
+    is_noise_alone = params.snr_db == (NOISE_ALONE_SNR_DB,)
+    if is_noise_alone:  # which sounds the same from every azimuth
+        azimuths, noises = 1, NOISES * azimuths
     rng = np.random.default_rng([params.seed, part, epoch, number])
-    samples = np.empty((_worker["scenes"] * NOISES * azimuths, *params.sample_shape), np.float16)
+    samples = np.empty((_worker["scenes"] * noises * azimuths, *params.sample_shape), np.float16)
     labels = np.empty(len(samples), np.float32)
     templates, heads = [np.zeros((len(params.class_deg), params.bins, 2), np.float16)], np.zeros(len(samples), int)
     order, at = rng.permutation(len(samples)), 0
@@ -250,7 +259,7 @@ def _make_chunk(part, epoch, number):
             if own is not None:
                 head = len(templates)
                 templates.append(own.astype(np.float16))
-        for _ in range(NOISES):
+        for _ in range(noises):
             noise_file = _worker["noise"][rng.integers(len(_worker["noise"]))]
             noise = mixer.noise_at_ears(rng, speech.scene, audio.noise(noise_file),
                                         lambda rng, talker=speech_file: _draw_clip(part, rng, talker)[1])
@@ -258,7 +267,7 @@ def _make_chunk(part, epoch, number):
             gain = noise_gain(speech.front, noise.signals, snrs_db[rng.integers(len(snrs_db))])
             mixer.cues(speech, noise, gain, out=cues)
             samples[order[at:at + azimuths]] = cues
-            labels[order[at:at + azimuths]] = azimuth_deg[drawn]
+            labels[order[at:at + azimuths]] = np.nan if is_noise_alone else azimuth_deg[drawn]
             heads[order[at:at + azimuths]] = head
             at += azimuths
     if not params.own_head_share:

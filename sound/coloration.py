@@ -47,8 +47,8 @@ def low_pass_curve(end_hz, sample_rate_hz):
 
     Examples
     --------
-    >>> low_pass_curve(4000, 16_000)[[0, 200, 300, 512]].tolist()
-    [0.0, 0.0, -60.0, -60.0]
+    >>> low_pass_curve(4000, 16_000)[[0, 200, 300, 512]].astype(int).tolist()
+    [0, 0, -60, -60]
 
     """
     hz = np.linspace(0, sample_rate_hz / 2, 2 * FILTER_TAPS + 1)

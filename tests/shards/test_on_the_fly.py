@@ -168,16 +168,33 @@ def test_azimuths_of_a_chunk_belong_to_their_samples(chunk_of_many_azimuths):
     assert np.corrcoef(ild_db, labels)[0, 1] > 0.9
 
 
-def test_every_other_validation_chunk_has_the_heads_as_measured(audio, in_this_process):
+def test_one_validation_chunk_in_three_has_the_heads_as_measured(audio, in_this_process):
     feed(audio, replace(PARAMS, head_colour_db=6.0, rt60_s=(0.2, 0.2), snr_range_db=(60, 60), noise_field=("diotic",)))
     deviation_db = {}  # of the ILD from scene to scene
     for part in (on_the_fly.TRAINING, on_the_fly.VALIDATION):
-        for number in range(4):
+        for number in (0, 1, 3, 4):
             samples, labels = on_the_fly._make_chunk(part, 0, number)
             ild_db = np.median(samples[labels == 45][:, 20:200, :, 1].astype(np.float32), axis=2)
             deviation_db[part, number] = ild_db.std(axis=0).mean()
-    as_measured = [deviation_db.pop((on_the_fly.VALIDATION, number)) for number in (1, 3)]
+    as_measured = [deviation_db.pop((on_the_fly.VALIDATION, number)) for number in (1, 4)]
     assert max(as_measured) < 0.5 * min(deviation_db.values())
+
+
+def test_one_validation_chunk_in_three_is_noise_alone(audio, in_this_process):
+    feed(audio)
+    is_alone = [np.isnan(on_the_fly._make_chunk(on_the_fly.VALIDATION, 0, number)[1]) for number in range(6)]
+    assert [each.all() for each in is_alone] == [False, False, True] * 2
+    assert not any(each.any() for each in is_alone[:2])
+
+
+def test_own_heads_are_given_for_a_share_of_the_samples(audio, in_this_process):
+    params = replace(PARAMS, azimuth_deg=Params().azimuth_deg, circle_deg=Params().azimuth_deg, own_head_share=0.5)
+    with feed(audio, params, samples=2000) as wavs:
+        batches = list(wavs.training(1))
+    assert all(templates.shape == (len(labels), 37, 321, 2) for _, labels, templates in batches)
+    has_own = np.concatenate([templates.any(axis=(1, 2, 3)) for *_, templates in batches])
+    assert 0.2 < has_own.mean() < 0.8
+    assert wavs.fingerprint != feed(audio, replace(params, own_head_share=0.4), samples=2000).fingerprint
 
 
 @pytest.mark.parametrize("part", [on_the_fly.TRAINING, on_the_fly.VALIDATION])
