@@ -80,6 +80,15 @@ def run(main):
     return 0
 
 
+def sha256_of(path):
+    """Compute the digest of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def processors():
     """Count the processors that this process may use: what affinity, a container or a batch job grants, not all."""
     from joblib import cpu_count  # here, not above: it takes a tenth of a second

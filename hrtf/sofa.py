@@ -2,14 +2,12 @@
 
 Files are read by what they hold, whatever convention and version they name; what is assumed is told.
 """
-import hashlib
-from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 
-from console import BadInput
+from console import BadInput, sha256_of
 
 HORIZONTAL_DEG = 1.5          # elevations that count as the horizontal plane
 USUAL = {  # variable: what stands for it in a file without, and what is told then; None: it must be there
@@ -36,11 +34,6 @@ class Measured(NamedTuple):
     sample_rate_hz: int
     licence: str
     corrections: tuple        # a phrase for each
-
-
-def digest_of(path):
-    """Compute the digest of a file's bytes (SHA-256), in hexadecimal."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def read_sofa(path, receivers=()):
@@ -101,7 +94,7 @@ def read_sofa(path, receivers=()):
     azimuth_deg = np.round((azimuth_deg[rows] + 180) % 360 - 180, 4)
     azimuth_deg, first = np.unique(azimuth_deg, return_index=True)
     licence = str(sofa.GLOBAL_License or "none given").strip()
-    return Measured(path.stem, digest_of(path), response[rows[first]], azimuth_deg, int(rate),
+    return Measured(path.stem, sha256_of(path), response[rows[first]], azimuth_deg, int(rate),
                     licence if len(licence) <= 80 else licence[:77] + "...", corrections)
 
 

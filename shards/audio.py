@@ -4,7 +4,6 @@
     signal = read_mono(speech[0].path, params)               # (n,) float32 at params.sample_rate_hz
     for block in ear_blocks("talk.wav", params): ...         # (n, 2), left ear first
 """
-import hashlib
 import io
 import itertools
 import os
@@ -22,7 +21,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from console import BadInput, atomic_write, progress, warn
+from console import BadInput, atomic_write, progress, sha256_of, warn
 from shards import containers
 from sound import excerpts
 
@@ -428,12 +427,3 @@ def write_wav(path, ears, sample_rate_hz):
     """Write (2, n) ear signals in -1..1 as a 16-bit stereo wav, whole."""
     with atomic_write(path) as partial:
         sf.write(partial, ears.T, sample_rate_hz, subtype="PCM_16", format="WAV")
-
-
-def sha256_of(path):
-    """Compute the digest of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 import soundfile as sf
 
-from console import BadInput
-from shards.audio import Audio, ear_blocks, named, sha256_of
+from console import BadInput, sha256_of
+from shards.audio import Audio, ear_blocks, named
 from shards.files import seed_of
 from sound import kernels
 from sound.noise_fields import noise_gain
