@@ -97,7 +97,7 @@ def test_best_and_last_of_one_epoch_are_one_row(network, short_shards, tmp_path,
     network.save(models / "best.keras")
     network.save(models / "last.keras", {"history": [{}, {}], "data": ""})
     loaded, load = [], type(network).load
-    monkeypatch.setattr(type(network), "load", lambda path, **options: loaded.append(path.name) or load(path, **options))
+    monkeypatch.setattr(type(network), "load", lambda path: loaded.append(path.name) or load(path))
     screen = run_script("Testing.py", "--data", short_shards, "--models", models, "--out", out).stdout
     assert loaded == ["best.keras", "last.keras"]
     page = (out / "report.html").read_text(encoding="utf-8")
