@@ -5,7 +5,7 @@ from console import BadInput
 
 SUFFIXES = {".3g2", ".3gp", ".aac", ".ac3", ".amr", ".avi", ".eac3", ".flv", ".m4a", ".m4b", ".m4v", ".mka", ".mkv",
             ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".tta", ".weba", ".webm", ".wma", ".wv"}
-GUESSED_LENGTH = {"aac", "ac3", "eac3"}  # formats of FFmpeg that store none: it is guessed from the first bits
+GUESSED_LENGTH = {"aac", "ac3", "amr", "eac3"}  # formats of FFmpeg that store none: it is guessed from the first bits
 
 
 class ContainerFile:
