@@ -27,6 +27,7 @@ from scores import plots
 from shards.audio import CutShort, audio_paths, ear_blocks
 
 FORMATS = ("csv", "json", "textgrid")
+RESULTS = {".png", *(f".{each}" for each in FORMATS)}  # endings of what is written
 OVERVIEW = "all_recordings"  # the table over several recordings
 LONGEST_TOLD = 3        # intervals in the line of a recording that was heard in several places
 LIVE_BLOCK_S = 0.1
@@ -105,6 +106,8 @@ def find_recordings(named):
                 console.warn(f"{path}: followed links to folders: {', '.join(links)}.")
         elif path.is_file():
             recordings.append((path.parent, path))
+        elif path.exists():
+            raise BadInput(f"{path} is a pipe or a device, not a file; save the recording to a file first.")
         else:
             raise BadInput(f"{path} does not exist; name a two-channel recording or a folder of them.")
     once = {path.resolve(): (folder, path) for folder, path in reversed(recordings)}  # each under its first name
@@ -122,7 +125,7 @@ def output_names(recordings):
     """Name the results of each recording: dict of path to a name without an ending, with / for subfolders.
 
     The name is that within its folder; where two are alike but for their endings, the ending stays, and where folders
-    hold the same names, the folder's name comes first. No two differ in case alone.
+    hold the same names, the folder's name comes first. No two differ in case alone, and no file has a subfolder's name.
     """
     names = {path: path.relative_to(folder).with_suffix("").as_posix() for folder, path in recordings}
     longer = (lambda folder, path: path.relative_to(folder).as_posix(),
@@ -131,6 +134,9 @@ def output_names(recordings):
     for make in longer:
         count = Counter(name.casefold() for name in names.values())
         count[OVERVIEW] += 1
+        count.update(parent.with_suffix("").as_posix().casefold() for parent in
+                     {parent for name in names.values() for parent in Path(name).parents}
+                     if parent.suffix.casefold() in RESULTS)
         names |= {path: make(folder, path) for folder, path in recordings if count[names[path].casefold()] > 1}
     return names
 

@@ -56,7 +56,7 @@ def main(argv=None):
         "training": {name: network.params.training | {"frames": network.params.frames, "scenes": network.made_with}
                      for name, network in networks.items()}})
 
-    shown = shown_as(predicted, networks, args.models)  # for people: best and last of one epoch are one
+    shown = shown_as(predicted, networks)  # for people: best and last of one epoch are one
     results, predicted, stated = ({shown[name]: of_name for name, of_name in each.items() if name in shown}
                                   for each in (results, predicted, stated))
     pictures = plots.of_test(results, predicted, stated, true_azimuths(shards), params.tolerance_deg, out)
@@ -155,7 +155,7 @@ def write_results(results, predicted, stated, shards, out, made_with):
                                *(f"{value:.2f}" for value in next(each))])
 
 
-def shown_as(predicted, networks, folder):
+def shown_as(predicted, networks):
     """Name each method for people; best and last are one, named with its epoch, where their weights are the same.
 
     Returns
@@ -166,7 +166,7 @@ def shown_as(predicted, networks, folder):
     shown = {name: name for name in predicted}
     if set(MODELS) <= set(networks) and have_same_weights(*networks.values()):
         del shown["last"]
-        shown["best"] = "best = last" + epoch_of(Path(folder) / "last.keras")
+        shown["best"] = "best = last" + epoch_of(networks["last"])
     return shown
 
 
@@ -177,14 +177,9 @@ def have_same_weights(network, other):
         map(np.array_equal, weights, others))
 
 
-def epoch_of(path):
-    """Read ", epoch 2" from the training state of a last.keras, or nothing where a copy without it lies there."""
-    from network.model import Network
-
-    try:
-        return f", epoch {len(Network.load(path, with_state=True).state['history'])}"
-    except BadInput:
-        return ""
+def epoch_of(network):
+    """Give ", epoch 2" by the training state of last.keras, or nothing where a copy without it lies there."""
+    return f", epoch {len(network.state['history'])}" if network.state else ""
 
 
 def write_report(results, predicted, stated, shards, pictures, args, params, out):

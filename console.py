@@ -15,6 +15,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 EXIT_BAD_INPUT = 2     # what argparse uses for a wrong flag
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LONGEST_NAME_BYTES = 255  # of a file on common file systems
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for Ctrl-C
 
@@ -28,6 +29,12 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, doc):
         super().__init__(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+
+    def parse_args(self, args=None, namespace=None):
+        """Refuse empty arguments, which a shell makes of variables without a value: as a path it is the folder here."""
+        if "" in (sys.argv[1:] if args is None else args):
+            raise BadInput("an argument is empty; write what it should name, or leave it out")
+        return super().parse_args(args, namespace)
 
     def error(self, message):
         """Raise BadInput in place of argparse's usage text and exit."""
@@ -66,18 +73,45 @@ def run(main):
     name = Path(sys.argv[0]).name
     try:
         main()
+        sys.stdout.flush()  # here, where a full disk is told, not at exit
     except BadInput as problem:
         warn(f"{name}: {problem}")
         return EXIT_BAD_INPUT
-    except BrokenPipeError:  # the reader of `Testing.py | head` has gone; Python would complain again at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_BAD_INPUT
     except BaseException as problem:
-        if not pressed and not isinstance(problem, KeyboardInterrupt):
+        if pressed or isinstance(problem, KeyboardInterrupt):
+            warn(f"{name}: interrupted; what was finished is kept and nothing is half written.")
+            return EXIT_INTERRUPTED
+        if not isinstance(problem, OSError) or not _is_of_the_system(problem, name):
             raise
-        warn(f"{name}: interrupted; what was finished is kept and nothing is half written.")
-        return EXIT_INTERRUPTED
+        return EXIT_BAD_INPUT
     return 0
+
+
+def _is_of_the_system(problem, script):
+    """Tell whether an OSError is no fault of the program: a closed pipe, a full disk, a forbidden path; warn of it.
+
+    `atomic_write` tells of files that cannot be written, so a full disk is that of standard output.
+    """
+    if isinstance(problem, PermissionError) and problem.filename is not None:
+        warn(f"{script}: {problem.filename} cannot be opened ({problem.strerror}); name one you may read.")
+        return True
+    is_full = problem.errno in DISK_FULL and problem.filename is None
+    if not is_full and not isinstance(problem, BrokenPipeError):  # the reader of `Testing.py | head` has gone
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain again at exit
+    if is_full:
+        with suppress(OSError):  # the same disk may hold standard error
+            warn(f"{script}: what it prints cannot be written because the disk is full; the files it wrote are whole.")
+    return True
+
+
+def sha256_of(path):
+    """Compute the digest of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def processors():
@@ -130,6 +164,8 @@ def _partial_name(name):
 def _cannot_write(path, problem):
     if problem.errno == errno.ENAMETOOLONG:
         return f"{path} cannot be written because its name is too long; rename the file that it is made of."
-    if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if problem.errno in DISK_FULL:
         return f"{path} cannot be written because the disk is full; free some space and run the same command again."
+    if problem.errno == errno.EISDIR:
+        return f"{path} cannot be written because a folder has its name; rename that or choose another --out."
     return f"{path} cannot be written ({problem.strerror}); choose a folder you may write to with --out."

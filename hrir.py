@@ -15,9 +15,9 @@ import numpy as np
 import soxr
 from scipy.signal import butter, sosfiltfilt
 
-from console import BadInput
+from console import BadInput, sha256_of
 from hrtf.interpolation import DIRECT_S, interpolated, onset
-from hrtf.sofa import Measured, digest_of, read_sofa
+from hrtf.sofa import Measured, read_sofa
 
 FOLDER = Path(__file__).resolve().parent / "hrtf"
 FULL_SCALE = 2 ** 15          # the shipped set is stored as the 16-bit integers that were measured
@@ -267,7 +267,7 @@ def read(source, left_right="check", receivers=()):
 
 def _read_shipped(path):
     with np.load(path, allow_pickle=False) as stored:
-        return Measured(path.stem, digest_of(path), stored["impulse_response"].astype(np.float64) / FULL_SCALE,
+        return Measured(path.stem, sha256_of(path), stored["impulse_response"].astype(np.float64) / FULL_SCALE,
                         stored["azimuth_deg"].astype(np.float64), int(stored["sample_rate_hz"]),
                         "free, cite Gardner and Martin 1994", ())
 

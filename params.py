@@ -11,6 +11,7 @@ from console import BadInput
 NOISE_FIELDS = ("diffuse", "diotic", "directional", "talker", "mixed")
 MODELS = ("bands", "original")
 LOSSES = ("distribution", "mse")
+LEAST_RATE_HZ, GREATEST_RATE_HZ = 1_000, 1_000_000  # of what users give; beyond, a header or a unit is wrong
 
 
 @dataclass(frozen=True)

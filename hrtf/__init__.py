@@ -1,4 +1,4 @@
 """Measured heads: the one that ships, SOFA files, and the directions in between. Arrays of one set at a time.
 
-Imports console alone. Begin with hrir.py at the top, which is what everything else calls.
+Imports console and params alone. Begin with hrir.py at the top, which is what everything else calls.
 """

@@ -2,14 +2,13 @@
 
 Files are read by what they hold, whatever convention and version they name; what is assumed is told.
 """
-import hashlib
-from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 
-from console import BadInput
+from console import BadInput, sha256_of
+from params import GREATEST_RATE_HZ, LEAST_RATE_HZ
 
 HORIZONTAL_DEG = 1.5          # elevations that count as the horizontal plane
 USUAL = {  # variable: what stands for it in a file without, and what is told then; None: it must be there
@@ -36,11 +35,6 @@ class Measured(NamedTuple):
     sample_rate_hz: int
     licence: str
     corrections: tuple        # a phrase for each
-
-
-def digest_of(path):
-    """Compute the digest of a file's bytes (SHA-256), in hexadecimal."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def read_sofa(path, receivers=()):
@@ -76,7 +70,8 @@ def read_sofa(path, receivers=()):
     elif receivers or count != 2:
         raise BadInput(f"{path} holds {count} receiver(s), not two ears; choose the left and the right one of them "
                        "with --receivers, for example --receivers 1 2.")
-    if rate <= 0 or rate != int(rate) or not np.isfinite(response).all() or not np.abs(response).max() > 0:
+    is_rate = LEAST_RATE_HZ <= rate <= GREATEST_RATE_HZ and rate == int(rate)
+    if not is_rate or not np.isfinite(response).all() or not np.abs(response).max() > 0:
         raise BadInput(f"{path} holds no usable impulse responses (rate {rate:g} Hz, or NaN, or silence); replace it.")
     corrections = tuple(sofa.assumed)
     if right_first:
@@ -101,12 +96,15 @@ def read_sofa(path, receivers=()):
     azimuth_deg = np.round((azimuth_deg[rows] + 180) % 360 - 180, 4)
     azimuth_deg, first = np.unique(azimuth_deg, return_index=True)
     licence = str(sofa.GLOBAL_License or "none given").strip()
-    return Measured(path.stem, digest_of(path), response[rows[first]], azimuth_deg, int(rate),
+    return Measured(path.stem, sha256_of(path), response[rows[first]], azimuth_deg, int(rate),
                     licence if len(licence) <= 80 else licence[:77] + "...", corrections)
 
 
 def _contents(path):
-    """Read the variables and attributes of a SOFA file that are used here; `assumed` tells of what it lacks."""
+    """Read the variables and attributes of a SOFA file that are used here, in degrees, metres and hertz.
+
+    `assumed` tells of what it lacks.
+    """
     import netCDF4  # here, not above: it takes a moment that the shipped head need not wait for
 
     found = SimpleNamespace(assumed=[], emitter_axis=None)
@@ -124,11 +122,18 @@ def _contents(path):
                 setattr(found, name, np.array(usual))
                 setattr(found, f"{name}_Type", "cartesian")
                 continue
-            setattr(found, name, np.ma.filled(variable[:].astype(np.float64), np.nan))
+            values = np.ma.filled(variable[:].astype(np.float64), np.nan)
+            units = str(getattr(variable, "Units", "")).lower()
+            if units.startswith("rad"):
+                values[:, :2] = np.rad2deg(values[:, :2])
+            setattr(found, name, values * 1000 if units.startswith(("khz", "kilohertz")) else values)
             kind = str(getattr(variable, "Type", "cartesian" if name != "ListenerUp" else found.ListenerView_Type))
             setattr(found, f"{name}_Type", kind)
         if "E" in names["Data_IR"].dimensions:
             found.emitter_axis = names["Data_IR"].dimensions.index("E")
+    if not found.GLOBAL_DataType:
+        found.GLOBAL_DataType = "FIR" if found.emitter_axis is None else "FIR-E"
+        found.assumed.append(f"no type of data: taken as {found.GLOBAL_DataType}")
     if "spherical" in found.ListenerUp_Type and np.allclose(found.ListenerUp, [0, 0, 1]):
         found.ListenerUp_Type = "cartesian"  # the usual vector, whose type was left to that of the view
     return found
@@ -151,6 +156,8 @@ def _responses_and_positions(sofa):
     ahead = each(_direction(sofa.ListenerView, sofa.ListenerView_Type))
     up = each(_direction(sofa.ListenerUp, sofa.ListenerUp_Type))
     delay = np.asarray(sofa.Data_Delay, np.float64)
+    if not np.ptp(delay) <= np.ravel(sofa.Data_SamplingRate)[0]:
+        raise ValueError(f"its Data.Delay spans {np.ptp(delay):g} samples, more than a second")
     kind = str(sofa.GLOBAL_DataType)
     if kind == "FIR":
         if not np.any(np.linalg.norm(source, axis=1)):  # distances that nobody wrote down: directions all the same
@@ -165,9 +172,11 @@ def _responses_and_positions(sofa):
         offset = source[:, np.newaxis] + each(emitter)
         delay = np.moveaxis(delay.reshape(*delay.shape[:2], -1), 2, 1)
     else:
-        raise BadInput(f"it holds data of type {kind}; impulse responses are needed")
+        raise ValueError(f"it holds data of type {kind}")
     response = _delayed(response, delay)
     left = np.cross(up, ahead)
+    if not np.all(np.linalg.norm(left, axis=1) > 1e-9):
+        raise ValueError("its ListenerView or ListenerUp is zero or NaN, or both are one direction")
     axes = np.stack([ahead, left, np.cross(ahead, left)], axis=1)                   # (measurement, axis, 3)
     axes /= np.linalg.norm(axes, axis=2, keepdims=True)
     position = np.einsum("max,mex->mea", axes, offset - listener[:, np.newaxis])

@@ -27,7 +27,7 @@ SIDE_DB = 15.0                # the error that a background wholly from one dire
 LEAST_DOUBT_DB = 0.3
 LEAST_BANDS = 3               # with such an estimate, from which on a block tells something
 ROUNDING_POWER = 1e-7         # |STFT|^2 of the rounding noise of 16 bits, times five: no background but the file's own
-HEAD_DB, GAINS_DB = 0.7, 2.5  # standard deviations: of a head's own difference in a diffuse field, of microphones' gains
+HEAD_DB, GAINS_DB = 0.7, 2.5  # standard deviations: of a head in a diffuse field, of the gains of microphones
 BLOCKS_KEPT = 720             # an hour; of more, every other is dropped
 
 

@@ -89,7 +89,7 @@ class ChannelCheck:
         treble = (ear_power * rising).sum(axis=1)                                             # (ear, frame)
         left, right = treble + TINY
         cross = ((spectra[0] * spectra[1].conj()).real * rising).sum(axis=0)
-        residual = np.where(cross > 0, 1 - cross ** 2 / (left * right), 1)
+        residual = np.where(cross > 0, 1 - cross / left * (cross / right), 1)
         gain_db, is_same = 10 * np.log10(right / left), residual < SAME_RESIDUAL
         audible = ear_power.sum(axis=0)[2:]                                                   # without a DC offset
         is_narrow = (audible > audible.max(axis=0) * 10 ** (-NARROW_DB / 10)).sum(axis=0) < NARROW_BINS

@@ -42,7 +42,7 @@ class Network:
 
     `params` are its Params, `made_with` the numbers its samples were made with, `calibration` the
     uncertainty.Calibration that training measured on its validation samples (None before), `state` what training keeps
-    beside the weights (None for a network that was not loaded from a file with `with_state=True`).
+    beside the weights (None where it was not loaded from a file that holds it).
     """
 
     def __init__(self, params, made_with=None, templates=None):
@@ -301,7 +301,7 @@ class Network:
         Parameters
         ----------
         path : path of a .keras file that `save` wrote, or of a folder with best.keras
-        with_state : bool, also read the optimiser's variables and `state`
+        with_state : bool, also read the optimiser's variables; then the file must hold `state`
 
         Raises
         ------
@@ -315,7 +315,7 @@ class Network:
         try:
             with zipfile.ZipFile(path) as archive:
                 stored = json.loads(archive.read(PARAMS_ENTRY))
-                state = archive.read(STATE_ENTRY) if with_state else None
+                state = archive.read(STATE_ENTRY) if with_state or STATE_ENTRY in archive.namelist() else None
             params = from_stored(stored, ("frames", *Params.TRAINING))
             if differ := differences(stored, params.features):
                 raise BadInput(f"{path} was trained on other features ({differ}); train it again.")
@@ -326,10 +326,10 @@ class Network:
             network.keras_model.load_weights(path)
             if calibration:
                 network.calibration = Calibration(**{name: tuple(values) for name, values in calibration.items()})
-            if with_state:
+            if state:
                 with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
                     network.state = json.loads(str(arrays["state"]))
-                    for i, variable in enumerate(network._optimizer.variables):
+                    for i, variable in enumerate(network._optimizer.variables if with_state else ()):
                         variable.assign(arrays[str(i)])
         except BadInput:
             raise

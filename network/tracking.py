@@ -12,6 +12,7 @@ is unsure, as in noise from all around.
 """
 from dataclasses import replace
 from functools import lru_cache
+from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ import soxr
 import features
 from console import BadInput
 from network.channels import NARROW_SHARE, ChannelCheck
-from params import Params
+from params import GREATEST_RATE_HZ, LEAST_RATE_HZ, Params
 
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained" / "best.keras"
 FRONT_HALF_WIDTH_DEG = 5.0   # such a source counts if the network is no less sure than that
@@ -37,9 +38,9 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=PRETRAINED):
 
     Parameters
     ----------
-    ears : np.ndarray [shape=(2, n) or (n, 2)], left ear first; floats of full scale 1, or integers of
-        the full scale of their type
-    sample_rate_hz : float, any
+    ears : np.ndarray [shape=(2, n) or (n, 2)], left ear first; floats of full scale 1, or integers of up
+        to 32 bits of the full scale of their type, unsigned ones around its middle
+    sample_rate_hz : float, 1,000 to 1,000,000
     hop_s : float, from row to row, in steps of 0.02 s
     model : path of a .keras file, the model that ships unless given
 
@@ -49,7 +50,8 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=PRETRAINED):
 
     Raises
     ------
-    BadInput : another shape, values that are not finite, too short, silent, or not of two ears
+    BadInput : another shape, another type, values that are not finite, another rate, too short, silent, or not of two
+        ears
 
     Examples
     --------
@@ -70,11 +72,16 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=PRETRAINED):
     if ears.ndim != 2 or 2 not in ears.shape:
         raise BadInput(f"ears have the shape {ears.shape}; two ear signals have (2, n) or (n, 2).")
     if np.issubdtype(ears.dtype, np.integer):
-        ears = ears / (np.iinfo(ears.dtype).max + 1.0)
+        if ears.dtype.itemsize > 4:
+            raise BadInput(f"ears hold {ears.dtype} values, whose full scale is not known; divide them by it, or "
+                           "convert them to the type they were recorded in, for example with astype(np.int16).")
+        least, greatest = np.iinfo(ears.dtype).min, np.iinfo(ears.dtype).max
+        ears = (ears - (least + greatest + 1) / 2) / ((greatest - least + 1) / 2)
     if not np.issubdtype(ears.dtype, np.floating) or not np.isfinite(ears).all():
         raise BadInput("ears hold NaN, infinite or complex values; they must be finite real numbers.")
-    if not sample_rate_hz > 0:
-        raise BadInput(f"sample_rate_hz {sample_rate_hz} is not possible; it must be above 0.")
+    if not isinstance(sample_rate_hz, Real) or not LEAST_RATE_HZ <= sample_rate_hz <= GREATEST_RATE_HZ:
+        raise BadInput(f"sample_rate_hz {sample_rate_hz!r} is not possible; it must be a number from {LEAST_RATE_HZ} "
+                       f"to {GREATEST_RATE_HZ}.")
     params = replace(Params(), hop_s=hop_s)
     blocks = np.ascontiguousarray(ears.T if ears.shape[0] == 2 else ears, np.float32)               # (n, ear)
     tracker = Tracker(_network(model).answer, params, hop_frames_of(params))

@@ -4,7 +4,6 @@
     signal = read_mono(speech[0].path, params)               # (n,) float32 at params.sample_rate_hz
     for block in ear_blocks("talk.wav", params): ...         # (n, 2), left ear first
 """
-import hashlib
 import io
 import itertools
 import os
@@ -22,7 +21,8 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from console import BadInput, atomic_write, progress, warn
+from console import BadInput, atomic_write, progress, sha256_of, warn
+from params import GREATEST_RATE_HZ, LEAST_RATE_HZ
 from shards import containers
 from sound import excerpts
 
@@ -33,11 +33,12 @@ LONGEST_OGG_PAGE = 1 << 17  # bytes, and as many again
 LONGEST_IN_MEMORY = 600 * 16_000  # samples of a signal, 38 MB: a longer one is kept in a temporary file
 READ_FRAMES = 1 << 18  # in a block, so that an hour of many channels is never in memory whole
 PIECE_FRAMES = 1 << 14  # read at once: what a torn file loses before the tear
-LEAST_RATE_HZ, GREATEST_RATE_HZ = 1_000, 1_000_000  # of recordings; beyond, a header is damaged
+GREATEST_SAMPLE = 2.0 ** 32  # full scale is 1, of integers stored as floats 2^31; beyond, it is no sound
 UNKNOWN_FRAMES = 1 << 62  # from here on, libsndfile's word for a length that the header does not tell
 
 
-SUFFIXES = {".aif", ".aifc", ".amb", ".bwf", ".oga", ".opus", ".snd", ".sph", ".wave", ".mp2"}  # libsndfile reads them
+SUFFIXES = {".8svx", ".aif", ".aifc", ".amb", ".bwf", ".mp2", ".oga", ".opus", ".sf", ".snd", ".sph",
+            ".wave"}  # libsndfile reads them
 
 
 class CutShort(BadInput):
@@ -82,8 +83,8 @@ def find_audio(folder, role, least_samples, params):
     good, problems = [], []
     for path in progress(paths, unit=" files", desc=f"checking {folder}"):
         try:
-            read_mono(path, params, least_samples)
-            good.append(Audio(path, path.relative_to(folder).as_posix(), sha256_of(path), recording_channels(path)))
+            _, channels = _mono_and_channels(path, params, least_samples)
+            good.append(Audio(path, path.relative_to(folder).as_posix(), sha256_of(path), channels))
         except BadInput as problem:
             problems.append(str(problem))
     if not good:
@@ -130,9 +131,17 @@ def read_mono(path, params, least_samples=1):
     BadInput : unreadable, cut short, too short, silent, or not finite; the sentence names the file
 
     """
-    power = np.zeros(2)  # of the mean of all channels, and of the channels
+    return _mono_and_channels(path, params, least_samples)[0]
+
+
+def _mono_and_channels(path, params, least_samples):
+    """Read a file as `read_mono` does: the signal, and how many channels it is the mean of."""
+    power, channels = np.zeros(2), 1  # of the mean of all channels, and of the channels
 
     def mean(block):
+        nonlocal channels
+        channels = block.shape[1]
+        _require_sound(path, block)
         mono = block.mean(axis=1)
         power[:] += np.square(mono).sum(dtype=np.float64), np.square(block).mean(axis=1).sum(dtype=np.float64)
         return mono
@@ -141,8 +150,6 @@ def read_mono(path, params, least_samples=1):
     if len(signal) < least_samples:
         raise BadInput(f"{path} is {len(signal) / params.sample_rate_hz:.2f} s long; "
                        f"it must be at least {least_samples / params.sample_rate_hz:.2f} s.")
-    if not np.isfinite(power).all():
-        raise BadInput(f"{path} holds NaN or infinite samples; export it again.")
     if power[0] < CANCELLED_SHARE * power[1]:
         raise BadInput(f"{path} has channels of opposite polarity, which cancel when they are mixed to one; invert one "
                        "of them, or export one channel.")
@@ -150,7 +157,7 @@ def read_mono(path, params, least_samples=1):
     if loudest < params.silence_power:
         raise BadInput(f"{path} is silent: no second of it is louder than {params.silence_dbfs:g} dB full scale; "
                        "record it louder or take it out of the folder.")
-    return signal
+    return signal, channels
 
 
 def _joined(blocks):
@@ -196,7 +203,7 @@ class Spool:
             return np.frombuffer(self._file.read(4 * max(0, last - first)), np.float32)
 
 
-def ear_blocks(path, params, channels=None):
+def ear_blocks(path, params, channels=None, tells_clipping=True):
     """Read two channels of a recording block by block, never mixed, at params.sample_rate_hz.
 
     Parameters
@@ -204,6 +211,7 @@ def ear_blocks(path, params, channels=None):
     path : path, of anything soundfile reads
     params : Params
     channels : (int, int), optional: which are the left and the right ear, counted from 1; needed for more than two
+    tells_clipping : bool, warn of it after the last block
 
     Yields
     ------
@@ -214,20 +222,12 @@ def ear_blocks(path, params, channels=None):
     BadInput : unreadable, cut short, not finite, or not of two channels; the sentence names the file
 
     """
-    count = recording_channels(path)
-    if count == 1:
-        raise BadInput(f"{path} has one channel; a binaural recording has two, one for each ear.")
-    if channels is None and count > 2:
-        raise BadInput(f"{path} has {count} channels; name those of the left and the right ear, for example "
-                       "--channels 1 2.")
-    left, right = channels or (1, 2)
-    if max(left, right) > count:
-        raise BadInput(f"{path} has {count} channels, so --channels {left} {right} is not possible.")
     peak, clipped, total = 0.0, 0, 0
 
     def two_ears(block):
         nonlocal peak, clipped, total
-        ears = np.ascontiguousarray(block[:, [left - 1, right - 1]])
+        ears = np.ascontiguousarray(block[:, _columns_of_ears(path, block.shape[1], channels)])
+        _require_sound(path, ears)
         loudest = float(np.abs(ears).max(initial=0))
         if loudest > CLIP_GROWTH * peak:  # what was thought to be the ceiling was not
             peak, clipped = loudest, 0
@@ -236,41 +236,57 @@ def ear_blocks(path, params, channels=None):
         total += ears.size
         return ears
 
-    for block in _blocks(path, params, two_ears):
-        if not np.isfinite(block).all():
-            raise BadInput(f"{path} holds NaN or infinite samples; export it again.")
-        yield block
-    if peak and clipped > CLIPPED_SHARE * total:
+    yield from _blocks(path, params, two_ears)
+    if tells_clipping and peak and clipped > CLIPPED_SHARE * total:
         warn(f"{path} is clipped: {100 * clipped / total:.1f} % of its samples stay at its highest level, which blurs "
              "the level differences; record it with less gain.")
 
 
-def recording_channels(path):
-    """Count the channels of an audio file; BadInput where it cannot be read."""
-    with _opened(path) as file:
-        return file.channels
+def _columns_of_ears(path, count, channels):
+    """Choose the left and the right ear among `count` channels, counted from 0; BadInput where that is not possible."""
+    if count == 1:
+        raise BadInput(f"{path} has one channel; a binaural recording has two, one for each ear.")
+    if channels is None and count > 2:
+        raise BadInput(f"{path} has {count} channels; name those of the left and the right ear, for example "
+                       "--channels 1 2.")
+    left, right = channels or (1, 2)
+    if max(left, right) > count:
+        raise BadInput(f"{path} has {count} channels, so --channels {left} {right} is not possible.")
+    return [left - 1, right - 1]
+
+
+def _require_sound(path, samples):
+    """Raise BadInput for samples that are not finite, or so large that they are no sound."""
+    if not np.abs(samples).max(initial=0) <= GREATEST_SAMPLE:
+        raise BadInput(f"{path} holds NaN, infinite or enormous samples, where full scale is 1; export it again.")
 
 
 @contextmanager
 def _opened(path):
     """Open an audio file for `read(frames)` from its beginning to its end; BadInput where it cannot be read."""
-    path = Path(path)
+    with ExitStack() as opened:
+        try:
+            yield opened.enter_context(_file_of(Path(path), opened))
+        except sf.SoundFileError as problem:
+            raise BadInput(f"{path} cannot be read as audio; replace it or take it out of the folder.") from problem
+        except OSError as problem:
+            raise BadInput(f"{path} cannot be opened ({problem.strerror}); make it readable or take it out of the "
+                           "folder.") from problem
+
+
+def _file_of(path, opened):
+    """Open a file by its ending, or by what it holds where soundfile does not know it; `opened` closes its source."""
+    if path.suffix.lower() in containers.SUFFIXES:
+        return containers.ContainerFile(path)
+    source = _with_true_header(path)
+    if isinstance(source, _ReheadedWav):
+        opened.enter_context(source)
+    else:
+        source = os.fsencode(path) if os.name == "posix" else str(path)  # its name may not be UTF-8
     try:
-        if path.suffix.lower() in containers.SUFFIXES:
-            with containers.ContainerFile(path) as file:
-                yield file
-        else:
-            with ExitStack() as opened:
-                source = _with_true_length(path)
-                source = opened.enter_context(source) if isinstance(source, _BegunWav) else named(path)
-                yield opened.enter_context(_Stream(source))
-    except (sf.SoundFileError, OSError) as problem:
-        raise BadInput(f"{path} cannot be read as audio; replace it or take it out of the folder.") from problem
-
-
-def named(path):
-    """Give a path as soundfile opens it, also where its name is not UTF-8."""
-    return os.fsencode(path) if os.name == "posix" else str(path)
+        return _Stream(source)
+    except sf.SoundFileError:
+        return containers.ContainerFile(path)  # a phone's m4a that was renamed to wav
 
 
 class _Stream(sf.SoundFile):
@@ -285,24 +301,36 @@ class _Stream(sf.SoundFile):
         return False
 
 
-def _with_true_length(path):
-    """Give the path, or of a wav whose data chunk is longer than its header knows an open file with a mended header.
+def _with_true_header(path):
+    """Give the path, or of a wav whose header misleads libsndfile an open file with another header.
 
     A recorder that lost power leaves a length of 0; one that wrote on past 4 GB leaves what is left over of 2^32 bytes.
-    libsndfile reads a wav to its end when both its lengths are those of a file that was just begun.
+    libsndfile reads a wav to its end when both its lengths are those of a file that was just begun. It also loses its
+    way after a chunk of odd length without the byte that RIFF asks for then.
     """
     with open(path, "rb") as file:
         head = file.read(12)
         if head[:4] != b"RIFF" or head[8:] != b"WAVE":
             return path
         total = os.fstat(file.fileno()).st_size
-        at = 12
+        at, chunk_of_format, is_padded = 12, b"", True
         while at + 8 <= total:
             file.seek(at)
             chunk, size = struct.unpack("<4sI", file.read(8))
-            ends = at + 8 + size + size % 2
+            ends = at + 8 + size
             if chunk == b"data":
-                return path if ends >= total - 8 or _begins_chunk(file, ends) else _BegunWav(path, at + 4)
+                is_whole = ends + size % 2 >= total - 8 or _begins_chunk(file, ends + size % 2)
+                if is_whole and is_padded:
+                    return path
+                riff_length, length = (total - 8, size) if is_whole else (8, 0)
+                header = struct.pack("<4sI4s", b"RIFF", riff_length, b"WAVE") + chunk_of_format
+                return _ReheadedWav(path, header + struct.pack("<4sI", chunk, length), at + 8)
+            if chunk == b"fmt ":
+                chunk_of_format = struct.pack("<4sI", chunk, size) + file.read(size + size % 2)
+            if size % 2 and _begins_chunk(file, ends):
+                is_padded = False
+            else:
+                ends += size % 2
             at = ends
     return path
 
@@ -313,21 +341,28 @@ def _begins_chunk(file, at):
     return all(32 <= byte < 127 for byte in file.read(4))
 
 
-class _BegunWav(io.FileIO):
-    """A wav whose header reads as that of a file that was just begun: 8 bytes in all, 0 of them data."""
+class _ReheadedWav(io.FileIO):
+    """A wav from its sound on, behind another header: it covers the bytes before the sound, what precedes is hidden."""
 
-    def __init__(self, path, data_length_at):
+    def __init__(self, path, header, sound_at):
         super().__init__(path)
-        self._mended = dict(zip((*range(4, 8), *range(data_length_at, data_length_at + 4)), struct.pack("<II", 8, 0)))
+        self._header, self._hidden = header, sound_at - len(header)
+        self.seek(0)
+
+    def seek(self, offset, whence=os.SEEK_SET):
+        """Seek, counting from the header."""
+        return super().seek(offset + self._hidden * (whence == os.SEEK_SET), whence) - self._hidden
+
+    def tell(self):
+        """Tell where reading goes on, counted from the header."""
+        return super().tell() - self._hidden
 
     def readinto(self, buffer):
-        """Read, with the bytes of both lengths replaced."""
+        """Read the header, then the sound."""
         at = self.tell()
         count = super().readinto(buffer)
-        view = memoryview(buffer).cast("B")
-        for place, byte in self._mended.items():
-            if at <= place < at + count:
-                view[place - at] = byte
+        cover = self._header[at:at + count]
+        memoryview(buffer).cast("B")[:len(cover)] = cover
         return count
 
 
@@ -343,7 +378,7 @@ def _blocks(path, params, pick):
             raise BadInput(f"{path} states a sample rate of {rate} Hz, which no recording has; its header is damaged: "
                            "export it again.")
         while tear is None:
-            block, tear = _read_block(file)
+            block, tear = _read_block(file, promised - read)
             if tear and not read + len(block):
                 raise tear
             if not len(block):
@@ -357,20 +392,28 @@ def _blocks(path, params, pick):
         if to_rate:
             yield to_rate.resample_chunk(np.empty((0, *picked.shape[1:]), np.float32), last=True)
     is_known = 0 < promised < UNKNOWN_FRAMES
-    if tear or is_known and read < COMPLETE_SHARE * promised or _is_cut(log, path):
+    is_torn = tear and not (is_known and read >= promised)  # after the last frame it is a tag that is no audio
+    if is_torn or is_known and read < COMPLETE_SHARE * promised or _is_cut(log, path):
         of = f" of {promised / rate:.1f}" if is_known and read < promised else ""
         raise CutShort(f"{path} is cut short: it holds {read / rate:.1f}{of} s, less than its header promises; copy it "
                        "again.")
 
 
-def _read_block(file):
-    """Read up to READ_FRAMES frames (n, channel), and the error where the file is torn, else None."""
+def _read_block(file, expected):
+    """Read up to READ_FRAMES frames (n, channel), and the error where the file is torn, else None.
+
+    No piece reaches beyond the `expected` frames to come: a tag that follows them would tear the piece.
+    """
     pieces, missing, tear = [], READ_FRAMES, None
     try:
-        while missing and len(piece := file.read(min(missing, PIECE_FRAMES), dtype="float32", always_2d=True)):
+        while missing:
+            most = min(missing, PIECE_FRAMES, expected if expected > 0 else PIECE_FRAMES)
+            piece = file.read(most, dtype="float32", always_2d=True)
+            if not len(piece):
+                break
             pieces.append(piece)
-            missing -= len(piece)
-    except sf.SoundFileError as problem:
+            missing, expected = missing - len(piece), expected - len(piece)
+    except (sf.SoundFileError, BadInput) as problem:
         tear = problem
     return np.concatenate([np.empty((0, file.channels), np.float32), *pieces]), tear
 
@@ -428,12 +471,3 @@ def write_wav(path, ears, sample_rate_hz):
     """Write (2, n) ear signals in -1..1 as a 16-bit stereo wav, whole."""
     with atomic_write(path) as partial:
         sf.write(partial, ears.T, sample_rate_hz, subtype="PCM_16", format="WAV")
-
-
-def sha256_of(path):
-    """Compute the digest of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -5,6 +5,7 @@ from console import BadInput
 
 SUFFIXES = {".3g2", ".3gp", ".aac", ".ac3", ".amr", ".avi", ".eac3", ".flv", ".m4a", ".m4b", ".m4v", ".mka", ".mkv",
             ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".tta", ".weba", ".webm", ".wma", ".wv"}
+GUESSED_LENGTH = {"aac", "ac3", "amr", "eac3"}  # formats of FFmpeg that store none: it is guessed from the first bits
 
 
 class ContainerFile:
@@ -19,12 +20,15 @@ class ContainerFile:
         try:
             import av
         except ImportError as problem:
+            if path.suffix.lower() not in SUFFIXES:
+                raise BadInput(f"{path} cannot be read as audio; PyAV may know its format (pip install -r "
+                               "requirements-formats.txt), else replace it or take it out of the folder.") from problem
             raise BadInput(f"{path} is in a format that needs PyAV; install it with pip install -r "
                            f"requirements-formats.txt, or convert it to wav (ffmpeg -i {path.name} {path.stem}.wav).") \
                 from problem
         self._problems, self._path = (av.FFmpegError, ValueError), path
         try:
-            self._container = av.open(str(path))
+            self._container = av.open(f"file:{path}")  # in "a:b.m4a" a is no protocol
         except self._problems as problem:
             raise self._unreadable() from problem
         streams = self._container.streams.audio
@@ -35,8 +39,8 @@ class ContainerFile:
         self.samplerate, self.channels = stream.rate, stream.channels
         length_s = (stream.duration * stream.time_base if stream.duration
                     else (self._container.duration or 0) / av.time_base)
-        self.frames = int(length_s * stream.rate)
-        self._frames = self._container.decode(stream)
+        self.frames = 0 if self._container.format.name in GUESSED_LENGTH else int(length_s * stream.rate)
+        self._frames, self._tear = self._container.decode(stream), None
         self._to_float = av.AudioResampler(format="fltp")
         self._left = np.empty((0, self.channels), np.float32)
 
@@ -47,7 +51,7 @@ class ContainerFile:
         self._container.close()
 
     def read(self, frames, dtype, always_2d):
-        """Read up to `frames` frames: (n, channel) of `dtype`, of none left (0, channel)."""
+        """Read up to `frames` frames: (n, channel) of `dtype`, of none left (0, channel); BadInput at a tear."""
         parts, count = [self._left], len(self._left)
         try:
             while count < frames and (frame := next(self._frames, None)) is not None:
@@ -55,8 +59,9 @@ class ContainerFile:
                     parts.append(converted.to_ndarray().T)
                     count += len(parts[-1])
         except self._problems as problem:
-            if not count:
-                raise self._unreadable() from problem
+            self._tear = problem
+        if self._tear and not count:
+            raise self._unreadable() from self._tear
         block = np.concatenate(parts)
         self._left = block[frames:]
         return block[:frames].astype(dtype, copy=False)

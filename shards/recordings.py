@@ -11,20 +11,21 @@ import csv
 import itertools
 import unicodedata
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import soundfile as sf
 
-from console import BadInput
-from shards.audio import Audio, ear_blocks, named, sha256_of
+from console import BadInput, sha256_of, warn
+from shards.audio import Audio, CutShort, ear_blocks
 from shards.files import seed_of
 from sound import kernels
 from sound.noise_fields import noise_gain
 
 LABELS = "labels.csv"
 HEADER = ["file", "start_s", "end_s", "azimuth_deg"]
+SEPARATORS = ",;\t"  # of columns: spreadsheets of countries with a decimal comma write semicolons
 NO_NOISE = ""       # name of the noise, and its field, where none was added: the SNR is infinite then
 MOST_PROBLEMS = 30  # are listed in full
 
@@ -69,10 +70,12 @@ def read_labels(folder, params):
         raise BadInput(f"--recordings {folder} holds no {LABELS}; write one with the header {','.join(HEADER)} and a "
                        "row for each stretch.")
     try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        separator = max(SEPARATORS, key=lines[0].count) if lines else SEPARATORS[0]
+        rows = list(csv.reader(lines, delimiter=separator))
     except (UnicodeDecodeError, csv.Error) as problem:
         raise BadInput(f"{path} is not a text file of comma-separated values in UTF-8; export it again.") from problem
-    if not rows or [cell.strip() for cell in rows[0]] != HEADER:
+    if not rows or [cell.strip().lower() for cell in rows[0]] != HEADER:
         first_line = ",".join(rows[0]) if rows else "nothing"
         raise BadInput(f"{path} begins with {first_line!r}; its first line must be {','.join(HEADER)}.")
     stretches, problems, durations = defaultdict(list), [], {}
@@ -80,7 +83,7 @@ def read_labels(folder, params):
         if not any(cell.strip() for cell in row):
             continue
         try:
-            name, stretch = _checked(row, folder, durations, params)
+            name, stretch = _checked(row, folder, durations, params, "." if separator == "," else ",")
             stretches[name].append((number, stretch))
         except BadInput as problem:
             problems.append((number, str(problem)))
@@ -100,7 +103,7 @@ def read_labels(folder, params):
             for name in sorted(stretches)]
 
 
-def _checked(row, folder, durations, params):
+def _checked(row, folder, durations, params, decimal_mark):
     """Check one row: its file name and Stretch; BadInput names what is wrong with it."""
     if len(row) != len(HEADER):
         hint = " (a decimal comma? write 2.5, not 2,5)" if len(row) > len(HEADER) else ""
@@ -108,11 +111,11 @@ def _checked(row, folder, durations, params):
     name, *texts = (cell.strip() for cell in row)
     name = _name_in(folder, name)
     try:
-        start_s, end_s, azimuth_deg = (float(text) for text in texts)
+        start_s, end_s, azimuth_deg = (float(text.replace(decimal_mark, ".")) for text in texts)
     except ValueError as problem:
         raise BadInput(f"{', '.join(texts)} are not three numbers (decimal point, not comma)") from problem
     if name not in durations:
-        durations[name] = _duration_s(folder / name, params.channels) if name else BadInput("no file name")
+        durations[name] = _duration_s(folder / name, params) if name else BadInput("no file name")
     if isinstance(durations[name], BadInput):
         raise durations[name]
     if not np.isfinite([start_s, end_s, azimuth_deg]).all():
@@ -133,19 +136,19 @@ def _name_in(folder, name):
     return next((each for each in spellings if each and (folder / each).is_file()), name)
 
 
-def _duration_s(path, channels):
-    """Measure a file of two channels, or of more with two chosen: seconds; or, not raised, BadInput."""
+def _duration_s(path, params):
+    """Measure a file of two ears by reading it, as headers err: seconds; or, not raised, BadInput."""
     if not path.is_file():
         return BadInput(f"{path.name} does not exist in {path.parent}")
+    count = 0
     try:
-        info = sf.info(named(path))
-    except (sf.SoundFileError, OSError):
-        return BadInput(f"{path.name} cannot be read as audio")
-    if info.channels == 1 or max(channels, default=0) > info.channels:
-        return BadInput(f"{path.name} has {info.channels} channel(s), not two ears")
-    if info.channels > 2 and not channels:
-        return BadInput(f"{path.name} has {info.channels} channels; say which two are the ears with --channels")
-    return info.frames / info.samplerate
+        for block in ear_blocks(path, params, params.channels or None):
+            count += len(block)
+    except CutShort as problem:
+        warn(f"{problem} What there is can be used.")
+    except BadInput as problem:
+        return problem
+    return count / params.sample_rate_hz
 
 
 # -------------------------------------------------------------------------------------------------------------- samples
@@ -191,7 +194,10 @@ class RecordingPlan(NamedTuple):
         """
         params = mixer.params
         rng = np.random.default_rng([params.seed, *seed_of(*self.names)])
-        signal = np.concatenate(list(ear_blocks(self.recording.path, params, params.channels or None)))
+        blocks = []
+        with suppress(CutShort):  # what it lacks was told when the labels were read
+            blocks.extend(ear_blocks(self.recording.path, params, params.channels or None, tells_clipping=False))
+        signal = np.concatenate(blocks)
         signal = np.pad(signal, ((0, params.stft_window_samples), (0, 0)))  # a resampler may end some samples early
         for start, azimuth_deg in zip(*starts_of(self.recording, params)):
             ears = np.ascontiguousarray(signal[start:start + params.sample_length].T)

@@ -9,9 +9,9 @@ from dataclasses import fields
 from pathlib import Path
 
 import hrir
-from console import BadInput
+from console import BadInput, sha256_of
 from params import Params, from_stored
-from shards.audio import Audio, AudioCache, find_audio, sha256_of
+from shards.audio import Audio, AudioCache, find_audio
 from shards.recipe import PairPlan
 from shards.recordings import Recording, RecordingPlan, Stretch
 from sound import mixing

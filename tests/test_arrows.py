@@ -14,7 +14,7 @@ ROOMS = {  # a row a room: whose modules it may import besides its own
     "console": set(),
     "params": {"console"},
     "features": {"console", "params"},
-    "hrtf": {"console"},
+    "hrtf": {"console", "params"},
     "hrir": {"console", "params", "hrtf"},
     "sound": FOUNDATION | {"hrir"},
     "shards": FOUNDATION | {"hrir", "sound"},

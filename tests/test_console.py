@@ -1,7 +1,14 @@
 """How scripts end, and how files are written."""
+import errno
+import io
+import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from helpers import ROOT, one_sentence
 
 import console
 from console import BadInput
@@ -51,6 +58,56 @@ def test_a_fault_of_the_program_keeps_its_traceback(ctrl_c):
         console.run(main)
 
 
+class Full(io.StringIO):
+    """A standard output on a disk without space."""
+
+    def write(self, text):
+        """Refuse."""
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fileno(self):
+        """Give a file that may be closed."""
+        return os.open(os.devnull, os.O_WRONLY)
+
+
+def test_what_is_printed_to_a_full_disk_is_told_without_a_traceback(ctrl_c, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout", Full())
+    assert console.run(lambda: print("a table")) == 2
+    assert "what it prints cannot be written because the disk is full" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk to write to")
+def test_a_script_whose_output_is_full_ends_with_one_sentence():
+    code = "import sys, console; sys.exit(console.run(lambda: print('a table')))"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert done.returncode == 2
+    assert one_sentence(done.stderr)
+
+
+def test_a_path_one_may_not_read_is_told_without_a_traceback(ctrl_c, capsys):
+    def main():
+        raise PermissionError(errno.EACCES, "Permission denied", "closed/talk.wav")
+
+    assert console.run(main) == 2
+    assert "closed/talk.wav cannot be opened (Permission denied)" in capsys.readouterr().err
+
+
+def test_other_errors_of_the_system_keep_their_traceback(ctrl_c):
+    def main():
+        raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output"):
+        console.run(main)
+
+
+def test_an_empty_argument_is_bad_input():
+    parser = console.Parser("")
+    parser.add_argument("path")
+    with pytest.raises(BadInput, match="an argument is empty"):
+        parser.parse_args([""])
+
+
 def test_a_wrong_flag_is_bad_input_that_names_help():
     with pytest.raises(BadInput, match="--nonsense; --help lists the flags"):
         console.Parser("").parse_args(["--nonsense"])
@@ -94,3 +151,10 @@ def test_a_folder_that_cannot_be_made_is_bad_input(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match=r"file/x cannot be written .*; choose a folder"):
         console.folder_for_output(tmp_path / "file" / "x")
+
+
+def test_a_name_that_a_folder_has_is_told(tmp_path):
+    (tmp_path / "talk.csv").mkdir()
+    with pytest.raises(BadInput, match="because a folder has its name; rename that"), \
+            console.atomic_write(tmp_path / "talk.csv") as partial:
+        partial.write_text("all of it")

@@ -93,3 +93,51 @@ def test_more_receivers_than_ears_name_the_flag_that_chooses(tmp_path):
 
 def test_two_of_many_receivers_can_be_chosen(tmp_path):
     loads_like_the_shipped_head(eight_receivers(tmp_path / "a.sofa"), receivers=(2, 7))
+
+
+def edited(path, edit):
+    """The shipped head as a SOFA file that `edit` (dataset) has changed as sofar would not."""
+    written(path)
+    with netCDF4.Dataset(path, "a") as file:
+        edit(file)
+    return path
+
+
+def in_radians(file):
+    file["SourcePosition"][:, 0] = np.deg2rad(file["SourcePosition"][:, 0])
+    file["SourcePosition"].Units = "radian, radian, metre"
+
+
+def in_kilohertz(file):
+    file["Data.SamplingRate"][:] = 44.1
+    file["Data.SamplingRate"].Units = "kilohertz"
+
+
+@pytest.mark.parametrize("edit", [in_radians, in_kilohertz])
+def test_other_units_that_a_file_states_are_converted(tmp_path, edit):
+    loads_like_the_shipped_head(edited(tmp_path / "a.sofa", edit))
+
+
+def test_a_file_without_its_type_of_data_loads_and_tells_so(tmp_path):
+    told = loads_like_the_shipped_head(edited(tmp_path / "a.sofa", lambda file: file.delncattr("DataType")))
+    assert "no type of data: taken as FIR" in " ".join(told)
+
+
+def setting(name, value):
+    def edit(file):
+        file[name][:] = value
+    return edit
+
+
+@pytest.mark.parametrize(("edit", "reason"), [
+    (setting("ListenerView", 0), "its ListenerView or ListenerUp is zero"),
+    (setting("ListenerView", np.nan), "its ListenerView or ListenerUp is zero or NaN"),
+    (setting("ListenerUp", 0), "its ListenerView or ListenerUp is zero"),
+    (setting("ListenerUp", [[2, 0, 0]]), "both are one direction"),
+    (setting("Data.Delay", [[1e9, 0]]), r"its Data.Delay spans 1e\+09 samples, more than a second"),
+    (setting("Data.SamplingRate", 48), "rate 48 Hz"),
+    (lambda file: file.setncattr("DataType", "TF"), "it holds data of type TF"),
+])
+def test_a_file_that_cannot_be_used_is_refused_with_its_reason(tmp_path, edit, reason):
+    with pytest.raises(BadInput, match=rf"a\.sofa .*{reason}"):
+        hrir.read(edited(tmp_path / "a.sofa", edit))

@@ -47,6 +47,14 @@ def test_memory_does_not_grow_with_the_recording():
     assert long.spectrogram.frames_per_column == 8
 
 
+def test_levels_far_above_full_scale_give_no_warning():
+    ears = through_the_head(np.random.default_rng(4).normal(0, 1e9, 2 * RATE), 30)
+    loud = tracker()
+    loud.push(ears.astype(np.float32))
+    loud.check("integers stored as floats")
+    assert not loud.channels.is_doubtful
+
+
 def test_a_squeezed_spectrogram_keeps_its_mean():
     squeezed = tracking.Spectrogram(3)
     power = np.random.default_rng(3).random((3, 10_001))
@@ -79,6 +87,8 @@ def test_localise_takes_either_orientation_and_any_number_format(talker):
     gain_db = -20 * np.log10(np.abs(talker).max())
     np.testing.assert_allclose(as_int.azimuth_deg, track.azimuth_deg, atol=0.5)
     np.testing.assert_allclose(as_int.level_db, track.level_db + gain_db, atol=0.1)
+    unsigned = localise(np.round(talker / np.abs(talker).max() * 32767 + 32768).astype(np.uint16), RATE)
+    np.testing.assert_allclose(unsigned.level_db, as_int.level_db, atol=0.01)
 
 
 @pytest.mark.slow
@@ -108,7 +118,12 @@ NOISE = np.random.default_rng(0).normal(0, 0.1, (2, 2 * RATE))
     (NOISE[:, :RATE], RATE, "is 1.000 s long; it must be at least 1.020 s"),
     (NOISE[[0, 0]], RATE, "holds the same signal in both channels"),
     (NOISE * [[1], [0]], RATE, "nothing in its right channel"),
+    ((NOISE * 32_767).astype(np.int64), RATE, "ears hold int64 values, whose full scale is not known"),
     (NOISE, 0, "sample_rate_hz 0 is not possible"),
+    (NOISE, 1, "sample_rate_hz 1 is not possible"),
+    (NOISE, 1e9, "sample_rate_hz 1000000000.0 is not possible; it must be a number from 1000 to 1000000"),
+    (NOISE, float("inf"), "sample_rate_hz inf is not possible"),
+    (NOISE, "16000", "sample_rate_hz '16000' is not possible"),
     (NOISE, float("nan"), "sample_rate_hz nan is not possible"),
 ])
 def test_localise_refuses_what_is_not_two_ears(ears, rate, message):

@@ -91,12 +91,15 @@ def test_no_noise_is_said_in_words():
 
 
 @pytest.mark.slow
-def test_best_and_last_of_one_epoch_are_one_row(network, short_shards, tmp_path):
+def test_best_and_last_of_one_epoch_are_one_row(network, short_shards, tmp_path, monkeypatch):
     models, out = tmp_path / "models", tmp_path / "results"
     models.mkdir()
     network.save(models / "best.keras")
     network.save(models / "last.keras", {"history": [{}, {}], "data": ""})
+    loaded, load = [], type(network).load
+    monkeypatch.setattr(type(network), "load", lambda path: loaded.append(path.name) or load(path))
     screen = run_script("Testing.py", "--data", short_shards, "--models", models, "--out", out).stdout
+    assert loaded == ["best.keras", "last.keras"]
     page = (out / "report.html").read_text(encoding="utf-8")
     for text in (screen, page):
         assert "best = last, epoch 2" in text
@@ -110,11 +113,11 @@ def test_best_and_last_of_two_epochs_are_two_rows(network, tmp_path):
     network.save(tmp_path / "best.keras")
     other = type(network).load(tmp_path / "best.keras")
     names = ("best", "last", "baseline")
-    assert Testing.shown_as(names, {"best": network, "last": other}, tmp_path) == {
+    assert Testing.shown_as(names, {"best": network, "last": other}) == {
         "best": "best = last", "baseline": "baseline"}  # a copy knows no epoch
     other.keras_model.trainable_variables[-1].assign_add([1e-3] * 37)
-    assert Testing.shown_as(names, {"best": network, "last": other}, tmp_path) == {name: name for name in names}
-    assert Testing.shown_as(names[1:], {"last": other}, tmp_path) == {name: name for name in names[1:]}
+    assert Testing.shown_as(names, {"best": network, "last": other}) == {name: name for name in names}
+    assert Testing.shown_as(names[1:], {"last": other}) == {name: name for name in names[1:]}
 
 
 def test_left_is_left_in_the_player(page):

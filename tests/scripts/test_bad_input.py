@@ -36,9 +36,9 @@ BAD_SPEECH = {  # file name: (how it is made, what the message says)
     "header only.wav": (lambda p: sf.write(p, np.zeros(0), RATE), "0.00 s long"),
     "cut.wav": (cut_wav, "cut short"),
     "silent.wav": (lambda p: sf.write(p, np.zeros(3 * RATE), RATE), "silent"),
-    "nan.wav": (nan_wav, "NaN or infinite"),
+    "nan.wav": (nan_wav, "NaN, infinite or enormous"),
     "infinite.wav": (lambda p: sf.write(p, np.full(3 * RATE, np.inf, np.float32), RATE, subtype="FLOAT"),
-                     "NaN or infinite"),
+                     "NaN, infinite or enormous"),
     "short.wav": (lambda p: sf.write(p, RNG.standard_normal(RATE) * 0.1, RATE), "at least 1.04 s"),
 }
 

@@ -202,6 +202,8 @@ def test_the_bar_marks_left_and_right():
     ([], "name a file or a folder"),
     (["--live", "a.wav"], "not both"),
     (["nowhere.wav"], "nowhere.wav does not exist"),
+    (["/dev/null"], "/dev/null is a pipe or a device"),
+    ([""], "an argument is empty"),
     (["nowhere.wav", "--hop-s", "0"], "--hop-s"),
     (["nowhere.wav", "--channels", "1", "1"], "--channels"),
     (["nowhere.wav", "--format", "xml"], "--format"),

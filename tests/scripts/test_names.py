@@ -37,6 +37,8 @@ def names_of(tmp_path, *files, folders=(".",)):
     (("a/talk.wav", "b/talk.wav"), ["a/talk", "b/talk"]),
     (("talk.wav", "talk.flac"), ["talk.flac", "talk.wav"]),
     (("all_recordings.wav", "b.wav"), ["all_recordings.wav", "b"]),
+    (("talk.wav", "talk.csv/a.wav"), ["talk.csv/a", "talk.wav"]),
+    (("talk.wav", "Talk.PNG/deep/a.wav", "talk.md/b.wav"), ["Talk.PNG/deep/a", "talk.md/b", "talk.wav"]),
 ])
 def test_results_keep_the_names_and_folders_of_recordings(tmp_path, files, names):
     assert names_of(tmp_path, *files) == names

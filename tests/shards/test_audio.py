@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from console import BadInput
+from console import BadInput, sha256_of
 from params import Params
 from shards import audio
 from sound import excerpts
@@ -98,7 +98,7 @@ def test_a_folder_gives_its_usable_files_in_order_and_names_the_others(tmp_path)
     (tmp_path / ".hidden.wav").write_text("no audio")
     good, problems = audio.find_audio(tmp_path, "--speech", RATE, PARAMS)
     assert [each.name for each in good] == ["a.wav", "b/z.wav", "c.flac"]
-    assert good[0].sha256 == audio.sha256_of(tmp_path / "a.wav")
+    assert good[0].sha256 == sha256_of(tmp_path / "a.wav")
     assert ["short.wav is 0.10 s long" in problem for problem in problems] == [True]
 
 

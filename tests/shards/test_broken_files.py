@@ -81,6 +81,46 @@ def test_chunks_after_the_sound_stay_chunks(tmp_path):
     assert np.array_equal(ears_of(path), whole)
 
 
+@pytest.mark.parametrize("length", [None, 0])
+def test_a_chunk_of_odd_length_without_its_padding_is_passed_over(tmp_path, length):
+    path = tmp_path / "unpadded.wav"
+    whole = wav_of_lengths(path, None, length)
+    stored = path.read_bytes()
+    path.write_bytes(stored[:12] + b"iXML" + struct.pack("<I", 603) + b"x" * 603 + stored[12:])
+    assert np.array_equal(ears_of(path), whole)
+
+
+def test_a_wav_cut_short_behind_an_unpadded_chunk_is_named(tmp_path):
+    path = tmp_path / "unpadded.wav"
+    wav_of_lengths(path, None, None)
+    stored = path.read_bytes()
+    path.write_bytes(stored[:12] + b"iXML" + struct.pack("<I", 603) + b"x" * 603 + stored[12:len(stored) // 2])
+    with pytest.raises(CutShort, match=r"unpadded\.wav is cut short: it holds 2\.0 s"):
+        ears_of(path)
+
+
+@pytest.mark.parametrize("tag", [b"TAG" + bytes(125), bytes(range(256)) * 12])
+def test_a_flac_with_a_tag_after_its_end_is_whole(tmp_path, tag):
+    path = tmp_path / "tagged.flac"
+    sf.write(path, SOUND, RATE)
+    whole = ears_of(path)
+    with open(path, "ab") as file:
+        file.write(tag)
+    assert np.array_equal(ears_of(path), whole)
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "growing.wav"
+    sf.write(path, SOUND, RATE, subtype="PCM_16")
+    monkeypatch.setattr(audio, "READ_FRAMES", RATE)
+    read = []
+    for block in ear_blocks(path, PARAMS):
+        read.append(block)
+        with open(path, "ab") as file:
+            file.write(bytes(RATE))
+    assert sum(map(len, read)) == len(SOUND)
+
+
 def test_a_flac_of_unknown_length_is_read_to_its_end(tmp_path):
     path = tmp_path / "pipe.flac"
     sf.write(path, SOUND, RATE)
@@ -108,7 +148,8 @@ def test_honest_peaks_are_not_clipping(write, capsys):
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("name", ["talk.aifc", "talk.amb", "talk.bwf", "talk.sph", "talk.snd", "talk.WAV", "talk.m4a"])
+@pytest.mark.parametrize("name", ["talk.aifc", "talk.amb", "talk.bwf", "talk.sph", "talk.snd", "talk.sf", "talk.8svx",
+                                  "talk.WAV", "talk.m4a"])
 def test_every_ending_of_audio_is_found(tmp_path, name):
     (tmp_path / name).write_bytes(b"")
     assert audio_paths(tmp_path) == [tmp_path / name]
@@ -130,20 +171,78 @@ def test_a_container_without_its_reader_is_named_with_a_way_out(tmp_path, monkey
         find_audio(tmp_path, "--speech", 1, PARAMS)
 
 
-def test_a_container_is_read_like_a_wav(tmp_path):
+def test_another_name_of_a_container_without_its_reader_is_named_with_both_ways_out(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    (tmp_path / "phone.wav").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(1000))
+    with pytest.raises(BadInput, match=r"phone\.wav cannot be read .*requirements-formats\.txt.*replace it"):
+        ears_of(tmp_path / "phone.wav")
+
+
+@pytest.fixture
+def phone(tmp_path):
+    """Function: write a sound (n, 2) with PyAV; gives its path."""
     av = pytest.importorskip("av")
-    path = tmp_path / "phone.m4a"
-    tone = (0.3 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)).astype(np.float32)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=RATE, layout="stereo")
-        frame = av.AudioFrame.from_ndarray(np.stack([tone, tone / 2]), format="fltp", layout="stereo")
-        frame.sample_rate = RATE
-        for packet in (*stream.encode(frame), *stream.encode(None)):
-            container.mux(packet)
-    ears = ears_of(path)
+
+    def written(name, sound, codec="aac", rate=RATE):
+        with av.open(f"file:{tmp_path / name}", "w") as container:
+            stream = container.add_stream(codec, rate=rate, layout="stereo")
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound.T, np.float32), format="fltp",
+                                               layout="stereo")
+            frame.sample_rate = rate
+            for frames in (*av.AudioResampler(stream.format.name, frame_size=stream.frame_size).resample(frame), None):
+                for packet in stream.encode(frames):
+                    container.mux(packet)
+        return tmp_path / name
+    return written
+
+
+TONE = 0.3 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)[:, np.newaxis] * [1, 0.5]
+
+
+def test_a_container_is_read_like_a_wav(phone):
+    ears = ears_of(phone("phone.m4a", TONE))
     assert abs(len(ears) - RATE) < 3000
     assert np.abs(ears[4000:12000, 0]).max() == pytest.approx(0.3, abs=0.05)
     assert np.abs(ears[4000:12000, 1]).max() == pytest.approx(0.15, abs=0.03)
+
+
+@pytest.mark.parametrize("name", ["phone.wav", "phone", "12:30.m4a"])
+def test_a_container_is_read_whatever_its_name(phone, tmp_path, name):
+    path = phone("phone.m4a", TONE).rename(tmp_path / name)
+    assert len(ears_of(path)) > RATE / 2
+
+
+@pytest.mark.parametrize(("name", "codec"), [("cut.aac", "aac"), ("cut.webm", "libopus")])
+def test_a_container_cut_short_is_named(phone, name, codec):
+    path = phone(name, np.tile(SOUND, (3, 1)), codec, 48_000)
+    ears_of(path)
+    path.write_bytes(path.read_bytes()[:int(0.66 * path.stat().st_size)])
+    read, blocks = [], ear_blocks(path, PARAMS)
+    with pytest.raises(CutShort, match="cut short"):
+        read.extend(blocks)
+    assert sum(map(len, read)) > RATE / 2
+
+
+def test_an_aac_whose_beginning_is_quiet_is_whole(phone):
+    ears_of(phone("quiet.aac", np.concatenate([1e-4 * SOUND, SOUND, 1e-4 * SOUND, 1e-4 * SOUND])))
+
+
+def test_samples_too_large_for_a_sound_are_refused_by_name(write, recwarn):
+    for signal in (1e20 * SOUND, np.full((RATE, 2), np.inf)):
+        for read in (ears_of, lambda path: read_mono(path, PARAMS)):
+            with pytest.raises(BadInput, match=r"wild\.wav holds NaN, infinite or enormous samples"):
+                read(write("wild.wav", signal))
+
+
+def test_a_file_without_permission_is_told_apart_from_one_that_is_no_audio(write, monkeypatch):
+    path = write("secret.wav", SOUND)
+
+    def forbidden(*_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(audio, "_with_true_header", forbidden)
+    with pytest.raises(BadInput, match=r"secret\.wav cannot be opened \(Permission denied\)"):
+        ears_of(path)
 
 
 def test_a_container_of_nonsense_is_refused_by_name(tmp_path):

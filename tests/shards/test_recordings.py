@@ -139,9 +139,53 @@ def test_networks_are_trained_and_tested_on_recordings(made, tmp_path):
 
 # --------------------------------------------------------------------------------------------------------------- labels
 
+@pytest.mark.parametrize("labels", [
+    "file;start_s;end_s;azimuth_deg\ntake0.wav;0;0,48;-44,5\n",
+    "file\tstart_s\tend_s\tazimuth_deg\ntake0.wav\t0\t0.48\t-44.5\n",
+    "File,Start_s,End_s,AZIMUTH_DEG\ntake0.wav,0,0.48,-44.5\n",
+])
+def test_labels_are_read_as_spreadsheets_write_them(folder, tmp_path, labels):
+    (tmp_path / "take0.wav").symlink_to(folder / "take0.wav")
+    (tmp_path / "labels.csv").write_text(labels)
+    assert recordings.read_labels(tmp_path, PARAMS)[0].stretches == ((0, 0.48, -44.5),)
+
+
+def cut_in_half(path):
+    """Write 2.75 s of noise as a wav, and keep half of its bytes."""
+    sf.write(path, 0.1 * np.random.default_rng(0).standard_normal((round(2.75 * RATE), 2)), RATE, subtype="PCM_16")
+    path.write_bytes(path.read_bytes()[:path.stat().st_size // 2])
+
+
+def test_a_recording_cut_short_gives_the_samples_it_holds(tmp_path, capsys):
+    cut_in_half(tmp_path / "cut.wav")
+    (tmp_path / "labels.csv").write_text(GOOD + "cut.wav,0,1.2,10\n")
+    recording, = recordings.read_labels(tmp_path, PARAMS)
+    assert "cut.wav is cut short" in capsys.readouterr().err
+    plan = recordings.RecordingPlan(recording, None, None)
+    assert len(list(plan.samples(mixing.Mixer(PARAMS, []), AudioCache(PARAMS)))) == plan.count(PARAMS) > 5
+    assert capsys.readouterr().err == ""
+
+
+def test_the_duration_of_a_recording_is_what_it_holds_not_what_its_header_says(tmp_path):
+    av = pytest.importorskip("av")
+    signal = 0.1 * np.random.default_rng(0).standard_normal((RATE, 2))
+    sf.write(tmp_path / "open.wav", signal, RATE, subtype="PCM_16")
+    stored = bytearray((tmp_path / "open.wav").read_bytes())
+    stored[4:8] = stored[40:44] = bytes(4)  # never closed
+    (tmp_path / "open.wav").write_bytes(stored)
+    with av.open(str(tmp_path / "phone.m4a"), "w") as container:
+        stream = container.add_stream("aac", rate=RATE, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(signal.T, np.float32), format="fltp", layout="stereo")
+        frame.sample_rate = RATE
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            container.mux(packet)
+    (tmp_path / "labels.csv").write_text(GOOD + "open.wav,0,1,5\nphone.m4a,0,0.9,5\n")
+    assert [each.name for each in recordings.read_labels(tmp_path, PARAMS)] == ["open.wav", "phone.m4a"]
+
+
 @pytest.mark.parametrize(("labels", "says"), [
     ("", "its first line must be file,start_s,end_s,azimuth_deg"),
-    ("file;start_s;end_s;azimuth_deg\n", "its first line must be"),
+    ("file;start_s;end_s\n", "its first line must be"),
     (GOOD, "holds no stretch"),
     (GOOD + "nowhere.wav,0,2,0\n", "row 2: nowhere.wav does not exist"),
     (GOOD + "take0.wav,0,99,0\n", "row 2: 0 to 99 s does not lie within take0.wav (1.00 s)"),
@@ -152,13 +196,15 @@ def test_networks_are_trained_and_tested_on_recordings(made, tmp_path):
     (GOOD + "take0.wav,0,0.9,left\n", "row 2: 0, 0.9, left are not three numbers"),
     (GOOD + "take0.wav,0,0.9,5,5\n", "a decimal comma?"),
     (GOOD + "take0.wav,0,0.6,5\ntake0.wav,0.5,0.9,5\n", "row 3: overlaps with the stretch 0 to 0.6 s"),
-    (GOOD + "mono.wav,0,2,5\n", "row 2: mono.wav has 1 channel(s), not two"),
-    (GOOD + "text.wav,0,2,5\n", "row 2: text.wav cannot be read as audio"),
+    (GOOD + "mono.wav,0,2,5\n", "mono.wav has one channel"),
+    (GOOD + "text.wav,0,2,5\n", "text.wav cannot be read as audio"),
+    (GOOD + "cut.wav,0,2,5\n", "row 2: 0 to 2 s does not lie within cut.wav (1.3"),
 ])
 def test_labels_that_cannot_be_used_are_named_by_row(folder, tmp_path, labels, says):
     (tmp_path / "take0.wav").symlink_to(folder / "take0.wav")
     sf.write(tmp_path / "mono.wav", np.zeros(3 * RATE), RATE)
     (tmp_path / "text.wav").write_text("no audio")
+    cut_in_half(tmp_path / "cut.wav")
     (tmp_path / "labels.csv").write_text(labels)
     with pytest.raises(BadInput, match=r"labels\.csv") as refusal:
         recordings.read_labels(tmp_path, PARAMS)
