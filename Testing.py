@@ -34,6 +34,9 @@ def parse_args(argv=None):
     parser.add_argument("--data", metavar="DIR", default="BinSL_TEST", help="test shards (default: %(default)s)")
     parser.add_argument("--models", metavar="DIR", default="checkpoints",
                         help="trained models, a folder or a file (default: %(default)s)")
+    parser.add_argument("--head", metavar="SET", default="mit_kemar",
+                        help="the head that models and baseline compare with, for example a SOFA file of one's own "
+                             "(default: %(default)s)")
     parser.add_argument("--out", metavar="DIR", default="results", help="tables, pictures (default: %(default)s)")
     heard = parser.add_argument_group("what the shards were made of, to be heard in report.html where it is present")
     heard.add_argument("--speech", metavar="DIR", default="SpeechTEST", help="(default: %(default)s)")
@@ -47,12 +50,13 @@ def main(argv=None):
     """Score the models on the shards, write what came out, and print its tables."""
     args, params = parse_args(argv), Params()
     shards = open_shards(args.data, params, "SpatialiseTEST.py")
-    networks = load_networks(args.models, shards[0].params["frames"])
+    templates = likelihood.template_cues(params, args.head)
+    networks = load_networks(args.models, shards[0].params["frames"], templates if args.head != "mit_kemar" else None)
     out = console.folder_for_output(args.out)
-    predicted, stated = predict(networks, shards, params)
+    predicted, stated = predict(networks, templates, shards, params)
     results = score(predicted, stated, shards)
     write_results(results, predicted, stated, shards, out, {
-        "data": str(args.data), "models": str(args.models), "scenes": shards[0].params,
+        "data": str(args.data), "models": str(args.models), "head": args.head, "scenes": shards[0].params,
         "training": {name: network.params.training | {"frames": network.params.frames, "scenes": network.made_with}
                      for name, network in networks.items()}})
 
@@ -68,8 +72,11 @@ def main(argv=None):
         print(f"  {picture}")
 
 
-def load_networks(folder, frames):
-    """Load best.keras and last.keras of a folder, as far as present, or one file, to score on samples of `frames`."""
+def load_networks(folder, frames, templates=None):
+    """Load best.keras and last.keras of a folder, as far as present, or one file, to score on samples of `frames`.
+
+    Given the `templates` (class, bin, 2) of another head, they compare with those.
+    """
     from network.model import Network  # here: TensorFlow takes seconds, and a wrong flag should not wait for it
 
     paths = {name: Path(folder) / f"{name}.keras" for name in MODELS}
@@ -78,14 +85,16 @@ def load_networks(folder, frames):
     present = {name: path for name, path in paths.items() if path.is_file()} or paths  # of none, the first is missed
     networks = {name: Network.load(path) for name, path in present.items()}
     for name, network in networks.items():
+        if templates is not None:
+            network.compare_with(templates)
         if network.params.frames != frames:
             console.warn(f"{name}.keras was trained on samples of {network.params.frames} frames and is scored on "
                          f"{frames}.")
     return networks
 
 
-def predict(networks, shards, params):
-    """Predict the azimuth of every sample, and the uncertainty of each prediction.
+def predict(networks, templates, shards, params):
+    """Predict the azimuth of every sample, and its uncertainty; the baseline compares with `templates`.
 
     Returns
     -------
@@ -95,7 +104,6 @@ def predict(networks, shards, params):
     """
     answers, baseline_deg = {name: [] for name in networks}, []
     blocks = blocks_of(shards, params.block_samples)
-    templates = likelihood.template_cues(params)
     stream = read_ahead(batches(blocks, batch_size=256, blocks_mixed=8), depth=2)
     with console.progress(total=count_samples(blocks), unit=" samples", desc="Testing") as bar:
         for samples, _ in stream:

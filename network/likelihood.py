@@ -10,11 +10,15 @@ import numpy as np
 import console
 import features
 import hrir
+from console import BadInput
 from network.unit_vectors import LEAST_DISTANCE, unit_vectors
 
 
-def template_cues(params):
-    """Compute IPD and ILD of the shipped head, in the bins of the STFT, at params.class_deg: (azimuth, bin, 2).
+def template_cues(params, head="mit_kemar"):
+    """Compute IPD and ILD of a head, in the bins of the STFT, at params.class_deg: (azimuth, bin, 2).
+
+    `head` is the set that ships or a SOFA file, for example of one's own ears. BadInput for one that cannot be read or
+    lacks one of the directions.
 
     Examples
     --------
@@ -26,7 +30,12 @@ def template_cues(params):
     [-9.0, 9.0]
 
     """
-    response = hrir.load("mit_kemar", params.sample_rate_hz, params.class_deg, params.hrir_padding_samples).response
+    measured = hrir.read(head)
+    missing = [azimuth_deg for azimuth_deg in params.class_deg if not hrir.can_give(measured, azimuth_deg)]
+    if missing:
+        raise BadInput(f"--head {head} has no direction near {missing[0]:g} degrees; it takes the front half "
+                       "of the horizontal plane, no more than 20 degrees apart.")
+    response = hrir.at_azimuths(measured, params.sample_rate_hz, params.class_deg, params.hrir_padding_samples).response
     return features.of_responses(response, params)
 
 

@@ -238,7 +238,7 @@ def _make_chunk(part, epoch, number):
     """
     mixers = _worker["mixers"][part]
     mixer = mixers[number % len(mixers)]
-    params, azimuth_deg = mixer.params, np.asarray(mixer.params.azimuth_deg, np.float32)
+    params = mixer.params
     azimuths, noises, audio = _azimuths_of_chunks(params)[part], NOISES, _worker["audio"]
     is_noise_alone = params.snr_db == (NOISE_ALONE_SNR_DB,)
     if is_noise_alone:  # which sounds the same from every azimuth
@@ -251,8 +251,7 @@ def _make_chunk(part, epoch, number):
     cues = np.empty((azimuths, *params.sample_shape), np.float16)
     for _ in range(_worker["scenes"]):
         speech_file, clip = _draw_clip(part, rng)
-        drawn = np.sort(rng.choice(len(azimuth_deg), azimuths, replace=False))
-        speech = mixer.speech_at_ears(rng, clip, azimuths=drawn)
+        speech = mixer.speech_at_ears(rng, clip, count=azimuths)
         head = 0  # the network's
         if params.own_head_share and rng.random() < params.own_head_share:
             own = mixer.own_templates(speech.scene)
@@ -267,7 +266,7 @@ def _make_chunk(part, epoch, number):
             gain = noise_gain(speech.front, noise.signals, snrs_db[rng.integers(len(snrs_db))])
             mixer.cues(speech, noise, gain, out=cues)
             samples[order[at:at + azimuths]] = cues
-            labels[order[at:at + azimuths]] = np.nan if is_noise_alone else azimuth_deg[drawn]
+            labels[order[at:at + azimuths]] = np.nan if is_noise_alone else speech.azimuth_deg
             heads[order[at:at + azimuths]] = head
             at += azimuths
     if not params.own_head_share:

@@ -15,7 +15,7 @@ class ShardPlan(Protocol):
     def digests(self):
         """Describe the files that the shard is made of, to tell when they were replaced: dict of str."""
 
-    def count(self, params):
+    def count(self, mixer):
         """Count the samples of the shard: int."""
 
     def samples(self, mixer, audio):

@@ -31,11 +31,12 @@ def samples_of_pair(pair, mixer, audio, excerpts=None):
     Mixture, whose `cues` the next one overwrites
 
     """
-    params, cues = mixer.params, np.empty((len(mixer.params.azimuth_deg), *mixer.params.sample_shape), np.float16)
+    params, buffer = mixer.params, np.empty((len(mixer.params.azimuth_deg), *mixer.params.sample_shape), np.float16)
     for number in range(params.excerpts) if excerpts is None else excerpts:
-        rng = np.random.default_rng([params.seed, number, *seed_of(*pair.names)])
+        rng = pair.generator(number, params)
         speech = mixer.speech_at_ears(rng, audio.speech(pair.speech), number, params.excerpts)       # (azimuth, ear, n)
         noise = mixer.noise_at_ears(rng, speech.scene, audio.noise(pair.noise), pair.talker(audio))  # (ear, n)
+        cues = buffer[:len(speech.signals)]
         for snr_db in mixer.snrs_db(rng, noise):
             gain = noise_gain(speech.front, noise.signals, snr_db)                                   # sets the SNR
             mixer.cues(speech, noise, gain, out=cues)                 # IPD and ILD of the STFT of speech + gain * noise
@@ -71,9 +72,22 @@ class PairPlan(NamedTuple):
         return {"speech_sha256": self.speech.sha256, "noise_sha256": self.noise.sha256} | (
             {"talkers_sha256": talkers} if self.talkers else {})
 
-    def count(self, params):
+    def generator(self, number, params):
+        """Make the random generator of the pair's excerpt of this number."""
+        return np.random.default_rng([params.seed, number, *seed_of(*self.names)])
+
+    def counts(self, mixer):
+        """Count the azimuths of each excerpt: those that its head, which is drawn first, offers."""
+        offered = [len(grid.azimuths) for grid in mixer.grids]
+        if len(set(offered)) == 1:
+            return offered[:1] * mixer.params.excerpts
+        return [offered[mixer.draw_head(self.generator(number, mixer.params))]
+                for number in range(mixer.params.excerpts)]
+
+    def count(self, mixer):
         """Count the samples of the shard."""
-        return params.excerpts * (1 if params.snr_range_db else len(params.snr_db)) * len(params.azimuth_deg)
+        params = mixer.params
+        return (1 if params.snr_range_db else len(params.snr_db)) * sum(self.counts(mixer))
 
     def talker(self, audio):
         """Give a function, rng -> excerpts.Clip of a competing talker."""
@@ -87,11 +101,13 @@ class PairPlan(NamedTuple):
                     "room_rt60_s": np.float32(speech.scene.rt60_s),
                     "excerpt_start_s": np.float32(speech.start / params.sample_rate_hz)}
             yield cues, {name: np.full(len(cues), value) for name, value in same.items()} | {
-                "labels": np.asarray(params.azimuth_deg, np.float32)}
+                "labels": speech.azimuth_deg}
 
     def ears(self, row, mixer, audio):
         """Make the ear signals (2, n) of the shard's sample `row`, to listen to."""
-        number, row = divmod(row, self.count(mixer.params) // mixer.params.excerpts)
-        snr, azimuth = divmod(row, len(mixer.params.azimuth_deg))
+        counts = self.counts(mixer)
+        begins = np.cumsum([0, *counts]) * (self.count(mixer) // sum(counts))
+        number = int(np.searchsorted(begins, row, side="right")) - 1
+        snr, azimuth = divmod(row - int(begins[number]), counts[number])
         mixture = next(itertools.islice(samples_of_pair(self, mixer, audio, [number]), snr, None))
         return mixer.ears(mixture.speech, mixture.noise, mixture.gain)[azimuth]

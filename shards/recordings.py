@@ -183,9 +183,9 @@ class RecordingPlan(NamedTuple):
         return {"speech_sha256": self.recording.sha256, "noise_sha256": self.noise.sha256 if self.noise else NO_NOISE,
                 "stretches": [list(stretch) for stretch in self.recording.stretches]}
 
-    def count(self, params):
+    def count(self, mixer):
         """Count the samples of the shard."""
-        return len(starts_of(self.recording, params)[0]) * (len(params.snr_db) if self.noise else 1)
+        return len(starts_of(self.recording, mixer.params)[0]) * (len(mixer.params.snr_db) if self.noise else 1)
 
     def _ears_of_all(self, mixer, audio):
         """Make the ear signals (2, n) of one sample after another, with azimuth, SNR, noise field and start in s.

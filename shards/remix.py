@@ -65,15 +65,18 @@ class Remixer:
         key = str(sorted((name, str(value)) for name, value in made_with.items()
                          if not name.endswith("_sha256") and name != "stretches"))
         if key not in self._mixers:
-            heads = []
+            sets = []
             shares = made_with.get("hrir_weights", [1.0] * len(made_with["hrir_set"]))
             for digest, name, share in zip(made_with["hrir_sha256"], made_with["hrir_set"], shares):
-                sets = (hrir.read(source, params.left_right, params.receivers) for source in self._hrir_sets)
-                measured = next((each for each in sets if each.sha256 == digest), None)
+                known = (hrir.read(source, params.left_right, params.receivers) for source in self._hrir_sets)
+                measured = next((each for each in known if each.sha256 == digest), None)
                 if measured is None:
                     raise BadInput(f"the head {name} is not among --hrir, so it cannot be played.")
-                heads.append(hrir.at_azimuths(measured, params.sample_rate_hz, mixing.directions_deg(params),
-                                              params.hrir_padding_samples)._replace(share=share))
+                sets.append((measured, share))
+            offered = mixing.directions_of([measured for measured, _ in sets], params)
+            heads = [hrir.at_azimuths(measured, params.sample_rate_hz, directions_deg,
+                                      params.hrir_padding_samples)._replace(share=share)
+                     for (measured, share), directions_deg in zip(sets, offered)]
             self._mixers[key] = mixing.Mixer(params, heads), AudioCache(params)
         return self._mixers[key]
 

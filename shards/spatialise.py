@@ -53,15 +53,15 @@ def main(doc, split, argv=None, audio_cache=AudioCache):
     made_with = scenes_with(heads, params)
     missing = _missing(plans, made_with, out, args.overwrite)
     size = int(np.prod(params.sample_shape)) * np.float16().nbytes
-    _require_disk_space(out, sum(plan.count(params) for plan in missing) * size)
     mixer, audio = mixing.Mixer(params, heads), audio_cache(params)
+    _require_disk_space(out, sum(plan.count(mixer) for plan in missing) * size)
     _make_shards(missing, mixer, audio, made_with, args.jobs, f"Spatialise{split}")
     if args.listen:
         _write_listening_examples(plans[0], mixer, audio, console.folder_for_output(args.listen))
 
     skipped = f"; skipped {bad} bad file(s), named above" if bad else ""
     done = (f"made {len(missing)} shards" if missing else "nothing to do, every shard was already made")
-    samples = sum(plan.count(params) for plan in plans)
+    samples = sum(plan.count(mixer) for plan in plans)
     print(f"{out}: {done}; {len(plans)} shards ({source}), {samples} samples{skipped}.")
 
 
@@ -95,9 +95,9 @@ def _tell_about_audio(files, problems):
 def load_heads(params):
     """Load the sets of Params and print their descriptions.
 
-    Returns a list of hrir.Hrirs at mixing.directions_deg, and Params with those directions of noise that all sets have.
-    Raises BadInput for a set that cannot be used, or that lacks an azimuth asked for or the front, which the SNR refers
-    to.
+    Returns a list of hrir.Hrirs at those of mixing.directions_deg that each has, and Params with those directions of
+    noise that any has. Raises BadInput for a set that cannot be used or lacks the front, which the SNR refers to, and
+    for an azimuth that no set has.
     """
     sources = list(dict.fromkeys((path, of) for of in params.hrir_set for path in hrir.sources_of(of)))
     sets = [hrir.read(path, params.left_right, params.receivers) for path, _ in sources]
@@ -105,7 +105,7 @@ def load_heads(params):
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise BadInput(f"--hrir {' '.join(params.hrir_set)} holds two sets of one name ({twice[0]}); rename one of the "
                        "files.")
-    circle = tuple(azimuth for azimuth in params.circle_deg if all(hrir.can_give(m, azimuth) for m in sets))
+    circle = tuple(azimuth for azimuth in params.circle_deg if any(hrir.can_give(m, azimuth) for m in sets))
     if circle and circle != params.circle_deg:
         warn(f"Noise comes from {len(circle)} of {len(params.circle_deg)} directions, {circle[0]:g} to "
                f"{circle[-1]:g} degrees: --hrir has no others.")
@@ -113,9 +113,15 @@ def load_heads(params):
     of_each = [of for _, of in sources]
     shares = ([1.0] * len(sets) if not params.hrir_weights else
               [dict(zip(params.hrir_set, params.hrir_weights))[of] / of_each.count(of) for of in of_each])
-    heads = [hrir.at_azimuths(measured, params.sample_rate_hz, mixing.directions_deg(params),
+    offered = mixing.directions_of(sets, params)
+    most = max(map(len, offered))
+    incomplete = [measured.name for measured, directions in zip(sets, offered) if len(directions) < most]
+    if incomplete:
+        warn(f"{len(incomplete)} of {len(sets)} sets lack directions ({', '.join(incomplete[:3])}"
+             f"{', ...' if len(incomplete) > 3 else ''}): their mixtures are from those that they have.")
+    heads = [hrir.at_azimuths(measured, params.sample_rate_hz, directions_deg,
                               params.hrir_padding_samples)._replace(share=share, of=of)
-             for measured, share, of in zip(sets, shares, of_each)]
+             for measured, directions_deg, share, of in zip(sets, offered, shares, of_each)]
     for head in heads[:HEADS_TOLD]:
         print(head.description)
     if len(heads) > HEADS_TOLD:
@@ -220,7 +226,7 @@ def _make_shard(plan, mixer, audio, made_with, stop):
         return {name: np.concatenate(values) for name, values in each.items()} | {
             "speech": speech, "noise": noise, "params": json.dumps(made_with | plan.digests(), sort_keys=True)}
 
-    write_shard(plan.path, plan.count(mixer.params), pieces(), arrays, mixer.params)
+    write_shard(plan.path, plan.count(mixer), pieces(), arrays, mixer.params)
 
 
 def _write_listening_examples(pair, mixer, audio, folder):
@@ -228,7 +234,7 @@ def _write_listening_examples(pair, mixer, audio, folder):
     mixture = max(samples_of_pair(pair, mixer, audio, [0]), key=lambda mixture: mixture.snr_db)
     ears = mixer.ears(mixture.speech, mixture.noise, mixture.gain)
     ears *= 0.9 / np.abs(ears).max()
-    for azimuth_deg, pair_of_ears in zip(mixer.params.azimuth_deg, ears):
+    for azimuth_deg, pair_of_ears in zip(mixture.speech.azimuth_deg, ears):
         write_wav(folder / f"azimuth_{azimuth_deg:+03g}_deg.wav", pair_of_ears, mixer.params.sample_rate_hz)
     print(f"{folder}: {len(ears)} wavs of {pair.speech.name} in {pair.noise.name} at {mixture.snr_db:g} dB, for "
           "headphones.")

@@ -31,7 +31,7 @@ class Scene(NamedTuple):
     sample and the sample itself. A simulated room's late part is `tail` (ear, bin), for excerpts with `tail_reach`; it
     is the same for all directions but for their `tail_level` (direction,). Diotic noise passes the `microphones`
     (ear, bin) alone. `source_eq` (tap,) filters the speech. `free_field` (direction, ear, tap) is the head without room
-    and microphones. None stands for what the scene does not have.
+    and microphones. `grid` says which directions these are. None stands for what the scene does not have.
     """
 
     hrir: str
@@ -44,17 +44,42 @@ class Scene(NamedTuple):
     microphones: np.ndarray = None
     source_eq: np.ndarray = None
     free_field: np.ndarray = None
+    grid: "Grid" = None
+
+
+class Grid(NamedTuple):
+    """Hold the directions of one head, in ascending degrees, and which of its rows are asked for.
+
+    `azimuths` (n,) are the positions in Params.azimuth_deg of those that the head offers, `targets` (n,) their rows;
+    `circle` the rows of Params.circle_deg where noise comes from; `front` the row of 0 degrees.
+    """
+
+    directions_deg: np.ndarray
+    azimuths: np.ndarray
+    targets: np.ndarray
+    circle: np.ndarray
+    front: int
+
+    @classmethod
+    def of(cls, directions_deg, params):
+        """Find what Params asks for among the directions of a head."""
+        azimuths = np.flatnonzero(np.isin(params.azimuth_deg, directions_deg))
+        circle = np.array([each for each in params.circle_deg if each in directions_deg], np.float64)
+        return cls(directions_deg, azimuths, np.searchsorted(directions_deg, np.asarray(params.azimuth_deg)[azimuths]),
+                   np.searchsorted(directions_deg, circle), hrir.front(directions_deg))
 
 
 class Speech(NamedTuple):
     """Hold speech at the ears from every azimuth, sensor noise included.
 
-    `signals` (azimuth, ear, n) and their `stft_parts`; `front` (ear, n) is the clean speech from azimuth 0, which the
-    SNR refers to; `start` is where the excerpt begins in its clip, in samples.
+    `azimuth_deg` (azimuth,) says which these are. `signals` (azimuth, ear, n) and their `stft_parts`; `front` (ear, n)
+    is the clean speech from azimuth 0, which the SNR refers to; `start` is where the excerpt begins in its clip, in
+    samples.
     """
 
     scene: Scene
     start: int
+    azimuth_deg: np.ndarray
     signals: np.ndarray
     front: np.ndarray
     stft_parts: tuple
@@ -79,10 +104,29 @@ def directions_deg(params):
     return np.unique(np.array([*params.azimuth_deg, *params.circle_deg, 0], np.float64))
 
 
+def directions_of(sets, params):
+    """List the directions to ask each set for, of hrir.read: of `directions_deg` those that it has.
+
+    The front and what none of them has stay, so that hrir.at_azimuths says what is missing.
+
+    >>> from params import Params
+    >>> whole = hrir.read("mit_kemar")
+    >>> half = whole._replace(response=whole.response[18:], azimuth_deg=whole.azimuth_deg[18:])
+    >>> params = Params(azimuth_deg=(-45, 45), circle_deg=(0,))
+    >>> [each.tolist() for each in directions_of([whole, half], params)]
+    [[-45.0, 0.0, 45.0], [0.0, 45.0]]
+    """
+    wanted = directions_deg(params)
+    offered = [np.array([hrir.can_give(measured, azimuth_deg) for azimuth_deg in wanted]) for measured in sets]
+    stays = ~np.any(offered, axis=0) | (wanted == 0)
+    return [wanted[has | stays] for has in offered]
+
+
 class Mixer:
     """Draw scenes and put sounds at the ears; safe to use from several threads.
 
-    `heads` are hrir.Hrirs, loaded at `directions_deg(params)`.
+    `heads` are hrir.Hrirs, loaded at those of `directions_deg(params)` that they have. A mixture is from those azimuths
+    that its head offers.
 
     >>> from params import Params
     >>> params = Params(azimuth_deg=(-60, 60))
@@ -99,26 +143,29 @@ class Mixer:
 
     def __init__(self, params, heads):
         self.params, self.heads = params, heads
-        self.directions_deg = directions_deg(params)
-        self._targets = np.searchsorted(self.directions_deg, params.azimuth_deg)
-        self._circle = np.searchsorted(self.directions_deg, params.circle_deg)
-        self._front = hrir.front(self.directions_deg)
+        self.grids = [Grid.of(head.azimuth_deg, params) for head in heads]
         self._drawn_below = np.cumsum([head.share for head in heads]) / sum(head.share for head in heads)
         self._as_measured = lru_cache(SCENES_KEPT)(
             lambda which: self._scene(heads[which].name, heads[which].rt60_s, heads[which].response)._replace(
-                free_field=heads[which].response if np.isnan(heads[which].rt60_s) else None))
+                free_field=heads[which].response if np.isnan(heads[which].rt60_s) else None, grid=self.grids[which]))
 
     # ------------------------------------------------------------------------------------------------ scenes
 
-    def draw_scene(self, rng):
-        """Draw a Scene: a head, and what Params asks for of its size, spectra, room, microphones and source."""
-        p = self.params
-        which = int(np.searchsorted(self._drawn_below, rng.random(), side="right")) if len(self.heads) > 1 else 0
+    def draw_head(self, rng):
+        """Draw the number of one of the heads, by their shares."""
+        return int(np.searchsorted(self._drawn_below, rng.random(), side="right")) if len(self.heads) > 1 else 0
+
+    def draw_scene(self, rng, which=None):
+        """Draw a Scene: a head, and what Params asks for of its size, spectra, room, microphones and source.
+
+        `which` is the number of the head, drawn unless given.
+        """
+        p, which = self.params, self.draw_head(rng) if which is None else which
         has_other_heads = p.head_size or p.head_colour_db or p.side_level_db
         has_microphones = p.mic_level_db or p.mic_colour_db or p.band_limit_share
         if not (has_other_heads or p.rt60_s or has_microphones or p.source_colour_db):
             return self._as_measured(which)
-        head = self.heads[which]
+        head, directions = self.heads[which], self.grids[which].directions_deg
         response, rt60_s = head.response, head.rt60_s
         level = tail = microphones = source_eq = free_field = None
         if np.isnan(head.rt60_s):  # a measured room neither grows with the head nor stands in another room
@@ -127,13 +174,13 @@ class Mixer:
                     size = rng.uniform(*p.head_size)
                     response = hrir.resized(head, size, p.sample_rate_hz, p.hrir_padding_samples)
                 if p.head_colour_db:
-                    response = recoloured(rng, response, self.directions_deg, p.head_colour_db)
+                    response = recoloured(rng, response, directions, p.head_colour_db)
                 if p.side_level_db:
-                    level = side_level(rng, self.directions_deg, p.side_level_db)
+                    level = side_level(rng, directions, p.side_level_db)
             free_field = response
             if p.rt60_s and rng.random() < p.room_share:
                 room = rooms.draw(rng, p.rt60_s, p.drr_db)
-                response, tail = rooms.responses(room, response, self.directions_deg, p.sample_rate_hz, rng)
+                response, tail = rooms.responses(room, response, directions, p.sample_rate_hz, rng)
                 rt60_s = room.rt60_s
             if level is not None:
                 response = response * level[:, np.newaxis, np.newaxis]
@@ -148,16 +195,17 @@ class Mixer:
         if p.source_colour_db:
             source_eq = coloration.minimum_phase(coloration.random_curve(rng, p.source_colour_db))
         return self._scene(head.name, rt60_s, response, tail, level, microphones, source_eq)._replace(
-            free_field=free_field)
+            free_field=free_field, grid=self.grids[which])
 
     def own_templates(self, scene):
         """Compute the cues of a scene's own head at Params.class_deg: (class, bin, 2); None where it has none.
 
         A measured room has none, nor has a head whose directions leave out one of the classes.
         """
-        if scene.free_field is None or not np.isin(self.params.class_deg, self.directions_deg).all():
+        directions = scene.grid.directions_deg
+        if scene.free_field is None or not np.isin(self.params.class_deg, directions).all():
             return None
-        rows = np.searchsorted(self.directions_deg, self.params.class_deg)
+        rows = np.searchsorted(directions, self.params.class_deg)
         return features.of_responses(scene.free_field[rows], self.params)
 
     def _scene(self, name, rt60_s, response, tail=None, tail_level=None, microphones=None, source_eq=None):
@@ -195,15 +243,15 @@ class Mixer:
 
     # ------------------------------------------------------------------------------------------------ speech
 
-    def speech_at_ears(self, rng, clip, part=0, parts=1, azimuths=None):
-        """Draw an excerpt and a scene, and put the excerpt at the ears from every azimuth.
+    def speech_at_ears(self, rng, clip, part=0, parts=1, count=None):
+        """Draw an excerpt and a scene, and put the excerpt at the ears from every azimuth that its head offers.
 
         Parameters
         ----------
         rng : np.random.Generator
         clip : excerpts.Clip of a speech file
         part, parts : int, the excerpt begins in the `part`-th of `parts` equal stretches of the clip
-        azimuths : np.ndarray of int, ascending, optional: which of the azimuths of Params, all unless given
+        count : int, optional: from how many of them, drawn anew; of fewer than that some come twice
 
         Returns
         -------
@@ -211,24 +259,30 @@ class Mixer:
 
         """
         p = self.params
+        which = self.draw_head(rng)
+        azimuths, targets = self.grids[which].azimuths, self.grids[which].targets
+        if count is not None:
+            drawn = np.sort(rng.choice(len(azimuths), count, replace=len(azimuths) < count))
+            azimuths, targets = azimuths[drawn], targets[drawn]
         start = excerpts.draw_start(rng, clip.starts, part, parts)
-        scene = self.draw_scene(rng)
+        scene = self.draw_scene(rng, which)
         signal, begins = clip.samples, start + p.lead_in_samples
         if p.other_sounds_share and rng.random() < p.other_sounds_share:
             begins = max(scene.reach, scene.tail_reach) + coloration.FILTER_TAPS
             signal = other_sounds.draw(rng, begins + p.sample_length, p.sample_rate_hz)
         elif p.source_speed:
             signal, begins = self._at_other_speed(rng, clip, start, scene)
-        targets = self._targets if azimuths is None else self._targets[azimuths]
-        rows = targets if self._front in targets else np.append(targets, self._front)
+        front_row = scene.grid.front
+        rows = targets if front_row in targets else np.append(targets, front_row)
         at_ears = self.at_ears(scene, signal, begins, rows, scene.source_eq)
-        signals, front = at_ears[:len(targets)], at_ears[np.flatnonzero(rows == self._front)[0]]
+        signals, front = at_ears[:len(targets)], at_ears[np.flatnonzero(rows == front_row)[0]]
         if p.sensor_snr_db:
             level_db = rng.uniform(*p.source_level_db) if p.source_level_db else 0.0
             sensors = rng.standard_normal(front.shape, np.float32)
             sensor_snr_db = rng.uniform(*p.sensor_snr_db) + level_db
             signals = signals + noise_fields.noise_gain(front, sensors, sensor_snr_db) * sensors
-        return Speech(scene, start, signals, front, kernels.stft_parts(signals, p))
+        azimuth_deg = np.asarray(p.azimuth_deg, np.float32)[azimuths]
+        return Speech(scene, start, azimuth_deg, signals, front, kernels.stft_parts(signals, p))
 
     def _at_other_speed(self, rng, clip, start, scene):
         """Play an excerpt at a drawn speed, within what the clip offers: its signal, and where its sample begins."""
@@ -270,20 +324,20 @@ class Mixer:
         return Noise(field, second in ("directional", "talker"), signals, kernels.stft_parts(signals, self.params))
 
     def _field(self, rng, field, scene, clip, talker):
-        p, eq = self.params, None
+        p, eq, circle = self.params, None, scene.grid.circle
         if p.noise_colour_db:
             eq = coloration.minimum_phase(coloration.random_curve(rng, p.noise_colour_db))
         if field in ("directional", "talker"):
             source = talker(rng) if field == "talker" else clip
-            row = self._circle[rng.integers(len(self._circle))]
+            row = circle[rng.integers(len(circle))]
             start = excerpts.draw_start(rng, source.starts) + p.lead_in_samples
             return self.at_ears(scene, source.samples, start, [row], eq, around=field == "directional")[0]
         eq_spectrum = None if eq is None else convolution.response_spectrum(eq, scene.reach + p.sample_length)
         if field == "diffuse":
-            starts = [excerpts.draw_start(rng, clip.starts) for _ in self._circle]
+            starts = [excerpts.draw_start(rng, clip.starts) for _ in circle]
             independent = np.stack([self._noise_excerpt(scene, clip, start) for start in starts])
-            return noise_fields.diffuse(independent, _directions(scene, self._circle), p.circle_deg, p.sample_length,
-                                        eq_spectrum)
+            return noise_fields.diffuse(independent, _directions(scene, circle), scene.grid.directions_deg[circle],
+                                        p.sample_length, eq_spectrum)
         excerpt = self._noise_excerpt(scene, clip, excerpts.draw_start(rng, clip.starts))
         if eq_spectrum is None and scene.microphones is None:
             return np.stack([excerpt[-p.sample_length:]] * 2)

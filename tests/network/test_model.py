@@ -56,7 +56,7 @@ def test_the_loss_reported_is_the_loss_trained(network):
     outputs = network.outputs(samples(8))
     azimuth_deg = np.linspace(-80, 80, 8)
     by_hand = -(soft_labels(azimuth_deg, PARAMS) * np.log(outputs.output)).sum()
-    assert network.loss_of(outputs, azimuth_deg) == pytest.approx(by_hand, rel=1e-5)
+    assert network.loss_of(outputs.output, azimuth_deg) == pytest.approx(by_hand, rel=1e-5)
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ def test_the_network_of_the_original_has_its_size_and_loss():
     outputs = network.outputs(samples(3))
     true_deg = np.array([-40.0, 5.0, 90.0])
     squares = np.square(outputs.output[:, 0] - true_deg)
-    assert network.loss_of(outputs, true_deg) == pytest.approx(squares.sum(), rel=1e-5)
+    assert network.loss_of(outputs.output, true_deg) == pytest.approx(squares.sum(), rel=1e-5)
     assert np.isnan(network.answer(samples(3)).half_width_68_deg).all()  # squared error states no uncertainty
 
 

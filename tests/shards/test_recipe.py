@@ -69,7 +69,7 @@ def test_an_excerpt_does_not_depend_on_the_others(pair):
 def test_the_count_is_that_of_the_samples(pair, snrs, count):
     made_by = mixer(**snrs)
     samples = list(pair.samples(made_by, AudioCache(PARAMS)))
-    assert pair.count(made_by.params) == count == sum(len(cues) for cues, _ in samples)
+    assert pair.count(made_by) == count == sum(len(cues) for cues, _ in samples)
 
 
 def test_each_sample_is_stored_with_its_azimuth_snr_and_scene(pair):
@@ -86,6 +86,23 @@ def test_a_row_sounds_as_its_cues_say(pair):
     made_by = mixer()
     cues = np.concatenate([cues.copy() for cues, _ in pair.samples(made_by, AudioCache(PARAMS))])
     for row in (0, 3, 7):
+        expected = features.from_ears(pair.ears(row, made_by, AudioCache(PARAMS)), PARAMS)
+        assert np.quantile(np.abs(cues[row, ..., 1] - expected[..., 1]), 0.999) < 0.03
+
+
+def test_heads_of_different_grids_give_what_they_have(pair):
+    params = replace(PARAMS, excerpts=6)
+    whole = hrir.read("mit_kemar")
+    half = whole._replace(name="half", response=whole.response[18:], azimuth_deg=whole.azimuth_deg[18:])
+    sets = [whole, half]
+    made_by = mixing.Mixer(params, [hrir.at_azimuths(each, 16_000, directions) for each, directions in
+                                    zip(sets, mixing.directions_of(sets, params))])
+    samples = [(cues.copy(), of_samples) for cues, of_samples in pair.samples(made_by, AudioCache(PARAMS))]
+    azimuths = {str(of_samples["hrir"][0]): of_samples["labels"].tolist() for _, of_samples in samples}
+    assert azimuths == {"mit_kemar": [-60, 20], "half": [20]}
+    cues = np.concatenate([each for each, _ in samples])
+    assert pair.count(made_by) == len(cues)
+    for row in (0, len(cues) // 2, len(cues) - 1):
         expected = features.from_ears(pair.ears(row, made_by, AudioCache(PARAMS)), PARAMS)
         assert np.quantile(np.abs(cues[row, ..., 1] - expected[..., 1]), 0.999) < 0.03
 

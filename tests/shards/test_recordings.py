@@ -108,7 +108,7 @@ def test_noise_is_added_at_the_snr_asked_for(folder, noise_files):
     mixer = mixing.Mixer(params, [hrir.load("mit_kemar", 16_000, mixing.directions_deg(params))])
     recording, noise = recordings.read_labels(folder, PARAMS)[0], noise_files("noise", 1, 1.0, PARAMS)[1][0]
     clean, noisy = (recordings.RecordingPlan(recording, each, None) for each in (None, noise))
-    assert noisy.count(params) == 2 * clean.count(params) == len(list(noisy.samples(mixer, AudioCache(params))))
+    assert noisy.count(mixer) == 2 * clean.count(mixer) == len(list(noisy.samples(mixer, AudioCache(params))))
     ears = clean.ears(1, mixer, AudioCache(params))
     for row, snr_db in ((2, 0), (3, 20)):
         added = noisy.ears(row, mixer, AudioCache(params)) - ears
@@ -162,7 +162,8 @@ def test_a_recording_cut_short_gives_the_samples_it_holds(tmp_path, capsys):
     recording, = recordings.read_labels(tmp_path, PARAMS)
     assert "cut.wav is cut short" in capsys.readouterr().err
     plan = recordings.RecordingPlan(recording, None, None)
-    assert len(list(plan.samples(mixing.Mixer(PARAMS, []), AudioCache(PARAMS)))) == plan.count(PARAMS) > 5
+    mixer = mixing.Mixer(PARAMS, [])
+    assert len(list(plan.samples(mixer, AudioCache(PARAMS)))) == plan.count(mixer) > 5
     assert capsys.readouterr().err == ""
 
 

@@ -224,7 +224,7 @@ def test_levelled_sides_have_the_level_of_their_room_too():
     def sound_from(azimuth_deg, sides):
         made_by = mixer(azimuth_deg=(azimuth_deg,), circle_deg=(0,), rt60_s=(0.4, 0.4), drr_db=(-10, -10), **sides)
         scene = made_by.draw_scene(np.random.default_rng(0))
-        row = made_by.directions_deg.tolist().index(azimuth_deg)
+        row = made_by.grids[0].directions_deg.tolist().index(azimuth_deg)
         return made_by.at_ears(scene, signal, 14_000, [row])[0]
 
     for azimuth_deg, level_db in ((-90, -6), (0, 0)):
@@ -246,12 +246,25 @@ def test_azimuths_in_any_order_keep_their_signals():
 
 
 def test_speech_from_some_azimuths_is_that_from_all_of_them():
-    made_by = mixer()
-    few, every = (made_by.speech_at_ears(np.random.default_rng(5), SPEECH, azimuths=each) for each in
-                  (np.array([0, 2]), None))
-    np.testing.assert_allclose(few.signals, every.signals[[0, 2]], atol=1e-6)
+    made_by, clip = mixer(), SPEECH._replace(starts=np.array([8_000]))
+    few, every = (made_by.speech_at_ears(np.random.default_rng(5), clip, count=count) for count in (2, None))
+    rows = [every.azimuth_deg.tolist().index(azimuth_deg) for azimuth_deg in few.azimuth_deg]
+    np.testing.assert_allclose(few.signals, every.signals[rows], atol=1e-6)
     np.testing.assert_allclose(few.front, every.front, atol=1e-6)
     assert few.stft_parts[0].shape == (2, 2, 321, 10)
+
+
+def test_a_mixture_is_from_the_azimuths_that_its_head_offers():
+    params = replace(PARAMS, **AZIMUTHS)
+    half = MEASURED._replace(response=MEASURED.response[18:], azimuth_deg=MEASURED.azimuth_deg[18:])
+    heads = [hrir.at_azimuths(each, 16_000, directions) for each, directions in
+             zip((MEASURED, half), mixing.directions_of([MEASURED, half], params))]
+    made_by = mixing.Mixer(params, [heads[0], heads[1]._replace(name="half")])
+    drawn = [made_by.speech_at_ears(np.random.default_rng(seed), SPEECH) for seed in range(12)]
+    offered = {speech.scene.hrir: tuple(speech.azimuth_deg.tolist()) for speech in drawn}
+    assert offered == {"mit_kemar": params.azimuth_deg, "half": tuple(a for a in params.azimuth_deg if a >= 0)}
+    noise = made_by.noise_at_ears(np.random.default_rng(0), drawn[0].scene, NOISE)
+    assert np.isfinite(noise.signals).all()
 
 
 def test_an_excerpt_begins_at_its_start_after_the_lead_in():
@@ -279,7 +292,7 @@ def test_a_room_adds_reverberation_to_speech_from_before_the_sample(monkeypatch)
 def test_a_measured_room_has_all_its_reverberation():
     rng = np.random.default_rng(0)
     made_by = mixer()
-    response = rng.standard_normal((len(made_by.directions_deg), 2, 9_000)).astype(np.float32)
+    response = rng.standard_normal((len(made_by.grids[0].directions_deg), 2, 9_000)).astype(np.float32)
     made_by = mixing.Mixer(made_by.params, [made_by.heads[0]._replace(response=response, rt60_s=0.5)])
     speech = speech_of(made_by, clip=SPEECH._replace(starts=np.array([16_000])))
     begins = 16_000 + PARAMS.lead_in_samples
