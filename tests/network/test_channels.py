@@ -126,6 +126,7 @@ def test_a_talk_with_a_long_pause_of_faint_noise_is_not_accused(noise_rms, capsy
 @pytest.mark.parametrize(("ears", "named"), [
     (mono(), "nearly the same signal"),
     (mono((1, 0.98)), "nearly the same signal"),
+    (binaural(0, 1e-5) * [1, 0.8], "nearly the same signal"),
     (mono((0.9, 0.2)), "panned by level alone"),
     (binaural(30) * [1, -1], "inverted polarity"),
     (binaural(20) * [1, 0.1], "dB weaker than the left"),
@@ -141,8 +142,8 @@ def test_a_talk_with_a_long_pause_of_faint_noise_is_not_accused(noise_rms, capsy
     (binaural(20) * 1e-4, "very quiet"),
     (drifting(), "drifts by"),
     (np.stack([voice(seed=1), np.roll(voice(seed=1), 160)], axis=1) + mono((0, 0), 1e-3), "no head makes"),
-], ids=["dither", "gain", "panned", "polarity", "levels", "near right", "near left", "panned mix", "panned 6 dB",
-        "0.9 ms", "0.5 ms", "2 ms", "in turn", "offset", "quiet", "drift", "stereo"])
+], ids=["dither", "gain", "unlike ears", "panned", "polarity", "levels", "near right", "near left", "panned mix",
+        "panned 6 dB", "0.9 ms", "0.5 ms", "2 ms", "in turn", "offset", "quiet", "drift", "stereo"])
 def test_channels_that_weaken_the_answer_are_named(ears, named, capsys):
     checked(ears)
     said = capsys.readouterr().err
