@@ -1,27 +1,47 @@
 """Whether the two channels of a recording are those of two ears: measured block by block, told in one sentence each."""
+from typing import NamedTuple
+
 import numpy as np
 
 from console import BadInput, warn
 
-HEAD_DELAY_S = 1e-3          # no head delays a sound by more: that of an adult is 0.65 to 0.8 ms
+HEAD_DELAY_S = 1e-3          # no head delays a sound by more: 117 measured ones make 0.63 to 0.86 ms
+UNSHADED_DELAY_S, UNSHADED_DB = 0.35e-3, 2.0  # nor by so much with so little level above the bass, but in noise or
+UNSHADED_PEAK = 0.5          # echoes: those have smaller peaks of the cross-correlation, spaced microphones 0.7 to 1
 DELAY_SEARCH_S = 0.02        # how far apart the channels of a stereo mix are looked for
+CLEAR_PEAK = 0.2             # of the cross-correlation: one sound with a delay; copies of a noise all around make 0.2
+APART_DB = 12.0              # of level between frames, 10th to 90th percentile, where channels hold different sounds
 WIDE_SHARE = 0.3             # of the seconds with a delay that no head makes: from there on it is not binaural
 DRIFT_S, DRIFT_CORRELATION = 0.5e-3, 0.9  # of the delay over a recording, and how straight it is: two clocks
 DRIFT_SCATTER_S = 0.2e-3     # median distance of the delays from that line at most
-LOUD_SHARE = 1e-3            # of the power of the loudest second or frame: what is weaker, pauses, tells nothing
-INVERTED_PEAK = 1.5          # a negative peak of the cross-correlation so many times the positive one
+LOUD_SHARE = 1e-3            # of the power of the loudest second, row or frame: what is weaker, pauses, tells nothing
+FAINT_DBFS = -95.0           # 16-bit dither has -96: below is silence, however quiet the recording
+INVERTED_PEAK = 1.5          # a negative peak of the cross-correlation, of a head's delay, so many times any positive
 INVERTED_SHARE = 0.6         # of the seconds, from which on a channel is inverted
 SAME_RESIDUAL = 0.01         # share of the power of a frame that is left when one channel explains the other by a gain
 SAME_SHARE = 0.7             # of the loud frames, from which on both channels hold one signal
-SAME_GAIN_DB = 1.0           # two channels of one signal that differ by less are mono, else panned
+SAME_GAIN_DB = 2.5           # one signal that differs by less is mono, or in front of unlike ears; by more it is panned
+PANNED_HZ, PANNED_RANGE_DB = 1e3, 40.0  # bins from there up, within so many dB of the loudest one of their frame,
+PANNED_RAD, PANNED_DB = 0.2, 4.0        # with so little phase and so much level, are panned:
+PANNED_SHARE = 0.2           # a source at 0 or 5 degrees of some 60 heads makes 0.11 of them at most
+STILL_S, STILL_SHARE = 0.1e-3, 0.8  # the delays of panned sounds, nearly all
 FRONT_RESIDUAL, FRONT_GAIN_DB = 0.3, 4.0  # the same of a source in front, above the bass; a diffuse field leaves 1
 DEAD_DB = 30.0               # between the channels above the bass: 80 measured heads make 21 dB at most
+DEAD_SHARE = 0.3             # of the seconds with so much, from which on the channels are not two ears
 LOW_HZ, LEVELS_DB = (150.0, 500.0), 10.0  # in this band the same heads make 7 dB at most: more are two gains
+LOW_SHARE = 1e-3             # of the power that such a band must hold: castanets and birds have less, in noise
+OPPOSED_HZ = (200.0, 1500.0)  # where the delay of a head is without doubt; in this band a level of at least OPPOSED_DB
+OPPOSED_DELAY_S, OPPOSED_DB = 0.12e-3, 3.0  # against such a delay is no head's: of the bins that fit the delay within
+OPPOSED_FIT_RAD, OPPOSED_FIT_SHARE = 0.6, 1 / 3  # so many radians, so many of them (by chance 0.25: no one delay)
+OPPOSED_SHARE = 0.5          # of the seconds, from which on two gains differ: 1370 recordings of two ears have none
 NARROW_BINS, NARROW_DB = 40, 40.0  # a frame with so few bins (1 kHz) within so many dB of its loudest is narrow;
 NARROW_SHARE = 1 / 3         # of its loud frames, and a row tells no direction: speech has next to none of them
 OFFSET, OFFSET_SHARE = 0.01, 0.1   # of full scale and of the root mean square: DC that is told
 QUIET_PEAK_DB = -60.0        # of full scale, from which on a recording is said to be quiet
 TINY = 1e-20                 # against a logarithm of nothing
+FAINT_POWER = 10 ** (FAINT_DBFS / 10)
+FRAMES = 49                  # of a second, of 20 ms: levels between the channels are followed over them
+STEREO_MIX = "the azimuths of a stereo mix mean nothing: record with two microphones at the ears."
 
 
 class ChannelCheck:
@@ -35,9 +55,11 @@ class ChannelCheck:
         self.params, self.peak, self.is_doubtful = params, np.zeros(2), False
         self._samples, self._is_apart, self._second = 0, False, np.empty((0, 2), np.float32)
         self._sum, self._square, self._treble, self._low = np.zeros((4, 2))
-        self._seconds = []                                                    # of (power, delay, is inverted)
+        self._heard = 0.0
+        self._seconds = []                                                    # of Second
         self._frame_power, self._frame_gain_db = [], []                       # arrays; NaN where the channels differ
-        self._loud_rows = self._narrow_rows = 0
+        self._frame_panned = []                                               # arrays: share of the bins
+        self._row_power, self._row_is_narrow = [], []                         # arrays
 
     # ------------------------------------------------------------------------------------------------ measuring
 
@@ -53,20 +75,9 @@ class ChannelCheck:
         count = len(signal) // rate
         self._second = signal[count * rate:]
         for second in signal[:count * rate].reshape(count, rate, 2):
-            power = float(np.square(second).mean())
-            if power > self.params.silence_power:
-                self._add_second(second, power)
-
-    def _add_second(self, second, power):
-        """Measure the delay and polarity of a second: the peaks of its cross-correlation with phase transform."""
-        rate = self.params.sample_rate_hz
-        left, right = np.fft.rfft(second.T, 2 * rate)
-        cross = right * np.conj(left)
-        correlation = np.fft.irfft(cross / np.maximum(np.abs(cross), 1e-12))
-        reach, head = round(DELAY_SEARCH_S * rate), round(HEAD_DELAY_S * rate)
-        around = np.roll(correlation, reach)[:2 * reach + 1]
-        near = around[reach - head:reach + head + 1]
-        self._seconds.append((power, (around.argmax() - reach) / rate, -near.min() > INVERTED_PEAK * near.max()))
+            second = second - second.mean(axis=0)  # a DC offset is no sound
+            if np.square(second).mean() > FAINT_POWER:
+                self._seconds.append(_second_of(second, rate))
 
     def add_frames(self, spectra, ear_power, power):
         """Compare the channels of some frames.
@@ -80,31 +91,35 @@ class ChannelCheck:
         Returns
         -------
         np.ndarray [shape=(3, frame)], bool: whether the channels hold one signal, whether they are as nearly equal as
-            those of a source in front, and whether the frame is loud but of too few frequencies
+            those of a source in front, and whether the frame is of too few frequencies
 
         """
         p = self.params
-        is_loud = power > p.silence_power
+        is_loud = power > FAINT_POWER
         rising = np.square(np.arange(p.bins, dtype=np.float32))[:, np.newaxis]                # as pre-emphasis does
         treble = (ear_power * rising).sum(axis=1)                                             # (ear, frame)
         left, right = treble + TINY
-        cross = ((spectra[0] * spectra[1].conj()).real * rising).sum(axis=0)
+        product = spectra[1] * spectra[0].conj()
+        cross = (product.real * rising).sum(axis=0)
         residual = np.where(cross > 0, 1 - cross / left * (cross / right), 1)
         gain_db, is_same = 10 * np.log10(right / left), residual < SAME_RESIDUAL
         audible = ear_power.sum(axis=0)[2:]                                                   # without a DC offset
         is_narrow = (audible > audible.max(axis=0) * 10 ** (-NARROW_DB / 10)).sum(axis=0) < NARROW_BINS
         first, last = (round(hz * p.stft_window_samples / p.sample_rate_hz) for hz in LOW_HZ)
         self._low += ear_power[:, first:last, is_loud].sum(axis=(1, 2), dtype=np.float64)
+        self._heard += float(audible[:, is_loud].sum(dtype=np.float64))
         self._treble += treble.sum(axis=1, dtype=np.float64)
         self._frame_power.append(power[is_loud])
+        first = round(PANNED_HZ * p.stft_window_samples / p.sample_rate_hz)
+        self._frame_panned.append(_panned_share(product[first:], ear_power[:, first:])[is_loud])
         self._frame_gain_db.append(np.where(is_same, gain_db, np.nan)[is_loud])
-        is_front = is_loud & (residual < FRONT_RESIDUAL) & (np.abs(gain_db) < FRONT_GAIN_DB)
-        return np.stack([is_same & (np.abs(gain_db) < SAME_GAIN_DB), is_front, is_narrow & is_loud])
+        is_front = (residual < FRONT_RESIDUAL) & (np.abs(gain_db) < FRONT_GAIN_DB)
+        return np.stack([is_same & (np.abs(gain_db) < SAME_GAIN_DB), is_front, is_narrow])
 
-    def add_rows(self, is_narrow):
-        """Count the rows above silence and those of them that are too narrow: (row,) bool."""
-        self._loud_rows += len(is_narrow)
-        self._narrow_rows += int(is_narrow.sum())
+    def add_rows(self, power, is_narrow):
+        """Note the power (row,) of some rows, a mean square, and whether they are too narrow (row,)."""
+        self._row_power.append(power)
+        self._row_is_narrow.append(is_narrow)
 
     # ------------------------------------------------------------------------------------------------ telling
 
@@ -115,9 +130,8 @@ class ChannelCheck:
 
     @property
     def wide_share(self):
-        """Return the share of the seconds whose delay between the channels is more than a head makes."""
-        delays = self._loud_seconds[0]
-        return float(np.mean(np.abs(delays) > HEAD_DELAY_S)) if len(delays) else 0.0
+        """Return the share of the loud seconds whose delay between the channels is more than a head makes."""
+        return _share(self._loud_seconds.is_wide)
 
     def check(self, name):
         """Raise BadInput where the channels cannot be those of two ears, and warn of all else; `name` comes first."""
@@ -128,8 +142,8 @@ class ChannelCheck:
             raise BadInput(f"{name} has next to nothing in its {weaker} channel above the bass; check the microphone "
                            "or its cable and record again.")
         if self.is_one_signal:
-            raise BadInput(f"{name} holds the same signal in both channels, so it says nothing about directions; "
-                           "record with two microphones at the ears.")
+            raise BadInput(f"{name} holds the same signal in both channels, bit for bit: nothing tells mono from a "
+                           "source straight in front of a symmetric head; record with two microphones at the ears.")
         for remark in self._remarks():
             warn(f"{name} {remark}")
         for remark in self._doubts():
@@ -157,35 +171,50 @@ class ChannelCheck:
         """List what makes the azimuths meaningless, each with the remedy."""
         if self._is_narrow:  # what follows needs broad-band sound
             return
-        levels_db = 10 * np.log10((self._low[1] + TINY) / (self._low[0] + TINY))
-        if abs(levels_db) > LEVELS_DB:
-            yield (f"has a right channel {abs(levels_db):.0f} dB {'louder' if levels_db > 0 else 'weaker'} than the "
-                   "left one in the bass, more than a head makes; give both channels the same gain.")
-        delays, is_inverted = self._loud_seconds
+        seconds = self._loud_seconds
+        is_inverted = _share(seconds.is_inverted) > INVERTED_SHARE
         if self._is_panned:
             yield (f"has one signal in both channels, panned by level alone ({np.median(self._same_gains_db):+.0f} dB "
-                   "on the right); the azimuths of a stereo mix mean nothing: record with two microphones at the ears.")
-        if len(is_inverted) and np.mean(is_inverted) > INVERTED_SHARE:
+                   f"on the right); {STEREO_MIX}")
+        elif self._is_panned_mix:
+            yield f"has sounds panned by level alone, without the delays of a head; {STEREO_MIX}"
+        elif _share(seconds.is_one_sided) > DEAD_SHARE:
+            yield (f"has next to nothing in one of its channels in {100 * _share(seconds.is_one_sided):.0f} % of it: a "
+                   f"loose cable, or a stereo mix; {STEREO_MIX}")
+        if is_inverted:
             yield ("has one channel with inverted polarity, so the azimuths are wrong; invert one channel in an "
                    "editor, or exchange the wires of one microphone.")
-        elif _drifts(delays):
-            drift_ms = 1e3 * (delays[-1] - delays[0])
+        elif _share(seconds.is_one_sided) > DEAD_SHARE:  # of one channel there is no delay
+            return
+        elif _drifts(seconds.delay_s):
+            drift_ms = 1e3 * (seconds.delay_s[-1] - seconds.delay_s[0])
             yield (f"has a delay between its channels that drifts by {drift_ms:.1f} ms, as two recorders' clocks do; "
                    "record both channels with one device.")
+        elif abs(self._low_level_db) > LEVELS_DB:
+            yield (f"has a right channel {abs(self._low_level_db):.0f} dB "
+                   f"{'louder' if self._low_level_db > 0 else 'weaker'} than the left one in the bass, more than a "
+                   "head makes; give both channels the same gain.")
+        elif _share(seconds.is_opposed) > OPPOSED_SHARE:
+            yield ("has sounds that reach one channel first but are louder in the other, as in channels of very "
+                   "different level; give both channels the same gain.")
         elif self.wide_share > WIDE_SHARE:
             yield (f"has delays between the channels that no head makes, in {100 * self.wide_share:.0f} % of it; is "
                    "it a stereo mix, not a binaural recording? The azimuths mean little then.")
 
     @property
     def _is_narrow(self):
-        return self._narrow_rows > 0.5 * self._loud_rows
+        return _share(_loud(self._row_power, self._row_is_narrow)) > 0.5
+
+    @property
+    def _low_level_db(self):
+        """Level of the right channel over the left one in the bass, 0 where there is none."""
+        return _level_db(*self._low) if self._low.min() > 0 and self._low.sum() > LOW_SHARE * self._heard else 0.0
 
     @property
     def _loud_seconds(self):
-        """Delays in seconds and whether polarity is inverted, of the seconds that are not pauses: two (n,)."""
-        power, delays, is_inverted = np.array(self._seconds).reshape(-1, 3).T
-        is_loud = power > LOUD_SHARE * power.max(initial=0)
-        return delays[is_loud], is_inverted[is_loud]
+        """The seconds that are not pauses, as a Second of arrays (n,)."""
+        seconds = np.array(self._seconds).reshape(-1, len(Second._fields))
+        return Second(*seconds[seconds[:, 0] > LOUD_SHARE * seconds[:, 0].max(initial=0)].T)
 
     @property
     def _is_panned(self):
@@ -194,12 +223,104 @@ class ChannelCheck:
         return bool(len(gains_db)) and np.abs(np.percentile(gains_db, (10, 90))).max() >= SAME_GAIN_DB
 
     @property
+    def _is_panned_mix(self):
+        """Tell whether the channels hold several sounds, each of them without a delay but at another level."""
+        is_still = np.abs(self._loud_seconds.delay_s) < STILL_S
+        return _share(is_still) > STILL_SHARE and _share(_loud(self._frame_power, self._frame_panned)) > PANNED_SHARE
+
+    @property
     def _same_gains_db(self):
         """Gains of the right channel where both hold one signal, (n,) dB; empty where that is not most of the sound."""
-        power, gain_db = (np.concatenate([*each, []]) for each in (self._frame_power, self._frame_gain_db))
-        gain_db = gain_db[power > LOUD_SHARE * power.max(initial=0)]
+        gain_db = _loud(self._frame_power, self._frame_gain_db)
         is_same = np.isfinite(gain_db)
-        return gain_db[is_same] if len(gain_db) and is_same.mean() > SAME_SHARE else np.empty(0)
+        return gain_db[is_same] if _share(is_same) > SAME_SHARE else np.empty(0)
+
+
+class Second(NamedTuple):
+    """What one second tells of the channels; `power` is its mean square, `delay_s` positive where the left leads.
+
+    `is_inverted`: one channel of them. `is_wide`: the delay is no head's. `is_opposed`: one channel leads, the other is
+    louder. `is_one_sided`: one channel holds next to nothing.
+    """
+
+    power: float
+    delay_s: float
+    is_inverted: bool
+    is_wide: bool
+    is_opposed: bool
+    is_one_sided: bool
+
+
+def _second_of(ears, rate):
+    """Measure a second (n, 2) at `rate` Hz, by its cross-correlation with phase transform and the levels of its ears.
+
+    A delay that no head makes counts where one sound has it (a clear peak), or where the channels hold different
+    sounds: their levels part from frame to frame. In noise from all around neither holds, though its delays are random.
+    """
+    spectra = np.fft.rfft(ears.T, 2 * rate)
+    hz = np.fft.rfftfreq(2 * rate, 1 / rate)
+    phase = spectra[1] * np.conj(spectra[0])
+    phase /= np.maximum(np.abs(phase), 1e-12)
+    around = _lags(phase, round(DELAY_SEARCH_S * rate))
+    inverted = -_lags(phase, round(HEAD_DELAY_S * rate)).min()
+    delay_s, peak = (around.argmax() - len(around) // 2) / rate, around.max()
+
+    treble = np.square(np.diff(ears, axis=0))                                        # as pre-emphasis does
+    frames = treble[:len(treble) // FRAMES * FRAMES].reshape(FRAMES, -1, 2).sum(axis=1) + TINY  # (frame, ear)
+    is_loud = frames.sum(axis=1) > 0.01 * frames.sum(axis=1).max()
+    low_db, high_db = np.percentile(_level_db(*frames[is_loud].T), (10, 90))
+    treble_db = _level_db(*frames.sum(axis=0))
+    is_wide = ((peak > CLEAR_PEAK or high_db - low_db > APART_DB) and abs(delay_s) > HEAD_DELAY_S
+               or peak > UNSHADED_PEAK and abs(delay_s) > UNSHADED_DELAY_S and abs(treble_db) < UNSHADED_DB)
+
+    band = (hz >= OPPOSED_HZ[0]) & (hz < OPPOSED_HZ[1])
+    low = _lags(phase * band, round(HEAD_DELAY_S * rate))
+    low_delay_s = (low.argmax() - len(low) // 2) / rate
+    fits = band & (np.abs(phase - np.exp(-2j * np.pi * hz * low_delay_s)) < OPPOSED_FIT_RAD)
+    power = np.square(np.abs(spectra))
+    level_db = _level_db(*power[:, fits].sum(axis=1) + TINY)
+    is_opposed = (power[:, band].sum() > LOW_SHARE * power.sum() and fits.sum() > OPPOSED_FIT_SHARE * band.sum()
+                  and abs(low_delay_s) >= OPPOSED_DELAY_S and np.sign(low_delay_s) * level_db > OPPOSED_DB)
+    return Second(float(np.square(ears).mean()), delay_s, inverted > INVERTED_PEAK * peak, is_wide, is_opposed,
+                  abs(treble_db) > DEAD_DB)
+
+
+def _lags(cross, reach):
+    """Correlate at lags of -reach to reach samples, from a cross-spectrum."""
+    return np.roll(np.fft.irfft(cross), reach)[:2 * reach + 1]
+
+
+def _level_db(left, right):
+    """Level of the right channel over the left one, from powers."""
+    return 10 * np.log10(right / left)
+
+
+def _panned_share(product, ear_power):
+    """Share of the bins that differ between the ears in level but not in phase: (frame,).
+
+    Parameters
+    ----------
+    product : np.ndarray [shape=(bin, frame)], complex: right times the conjugate of left
+    ear_power : np.ndarray [shape=(2, bin, frame)]
+
+    """
+    left, right = ear_power + TINY
+    power = left + right
+    is_heard = power > power.max(axis=0) * 10 ** (-PANNED_RANGE_DB / 10)
+    is_in_phase = np.abs(product.imag) < np.tan(PANNED_RAD) * product.real
+    is_panned = is_in_phase & (np.maximum(left, right) > 10 ** (PANNED_DB / 10) * np.minimum(left, right))
+    return (is_heard & is_panned).sum(axis=0) / is_heard.sum(axis=0)
+
+
+def _loud(powers, values):
+    """Values, of a list of arrays, whose power is not that of a pause; powers alike."""
+    power, value = np.concatenate([*powers, []]), np.concatenate([*values, []])
+    return value[power > LOUD_SHARE * power.max(initial=0)]
+
+
+def _share(values):
+    """Mean of some values or truths, 0 of none."""
+    return float(np.mean(values)) if len(values) else 0.0
 
 
 def _drifts(delays):

@@ -21,7 +21,7 @@ import soxr
 
 import features
 from console import BadInput
-from network.channels import NARROW_SHARE, ChannelCheck
+from network.channels import FAINT_DBFS, LOUD_SHARE, NARROW_SHARE, ChannelCheck
 from params import GREATEST_RATE_HZ, LEAST_RATE_HZ, Params
 
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained" / "best.keras"
@@ -196,7 +196,7 @@ class Tracker:
         self._power = np.empty(0)                                      # of each of them
         self._kinds = np.empty((3, 0), bool)                           # what ChannelCheck.add_frames tells of them
         self._first = self._next = 0                                   # numbers of the first of them, of the next row's
-        self._rows, self._samples = [], 0
+        self._rows, self._same, self._loudest_db, self._samples = [], [], -np.inf, 0
         self.spectrogram, self.channels = Spectrogram(params.bins), ChannelCheck(params)
 
     def push(self, ears):
@@ -219,6 +219,9 @@ class Tracker:
         if not self._rows:
             return NO_ROWS
         track = Track(*map(np.concatenate, zip(*self._rows)))
+        is_pause = self._is_pause(track.level_db, self._loudest_db, np.concatenate(self._same))  # beside all there is
+        track = track._replace(azimuth_deg=np.where(is_pause, np.nan, track.azimuth_deg),
+                               half_width_68_deg=np.where(is_pause, np.nan, track.half_width_68_deg))
         if not self.channels.is_doubtful:
             return track
         return track._replace(half_width_68_deg=np.maximum(track.half_width_68_deg, DOUBTFUL_HALF_WIDTH_DEG))
@@ -245,7 +248,8 @@ class Tracker:
         if count:
             spectra = features.stft(signal[:window + (count - 1) * hop].T, self.params)       # (ear, bin, frame)
             cues = features.interaural_cues(*spectra, self.params.power_floor).astype(np.float16)
-            power = np.square(signal[:count * hop], dtype=np.float64).reshape(count, -1).mean(axis=1)
+            steps = signal[:count * hop].astype(np.float64).reshape(count, hop, 2)
+            power = steps.var(axis=1).mean(axis=1)                                            # a DC offset is no sound
             self._cues = np.concatenate((self._cues, cues), axis=1)
             self._power = np.concatenate((self._power, power))
             ear_power = np.square(spectra.real) + np.square(spectra.imag)                     # (ear, bin, frame)
@@ -262,21 +266,37 @@ class Tracker:
         power = np.array([self._power[at:at + frames].mean() for at in starts - self._first])
         level_db = 10 * np.log10(np.maximum(power, 1e-20))
         is_sure = ~(half_width_95_deg > p.most_half_width_95_deg)  # NaN, of a network of squared error, counts as sure
-        same, front, narrow, loud = (
-            np.array([each[at:at + frames].mean() for at in starts - self._first])
-            for each in (*self._kinds, self._power > p.silence_power))
-        is_same, is_front, is_narrow = same > 0.5, front > 0.5, narrow > NARROW_SHARE * loud
-        is_loud = level_db > p.silence_dbfs
-        self.channels.add_rows(is_narrow[is_loud])
+        is_same, is_front, is_narrow = (self._kinds_of(starts) > (0.5, 0.5, NARROW_SHARE)).T
+        self.channels.add_rows(power, is_narrow)
+        loudest_db = np.maximum.accumulate(np.maximum(level_db, self._loudest_db))
+        self._loudest_db = loudest_db[-1]
+        self._same.append(is_same)
         # Nearly equal ears are a source in front; the network also knows noise that sounds like that.
         is_sure |= is_front & (half_width_68_deg < FRONT_HALF_WIDTH_DEG) | is_same
-        is_source = is_loud & is_sure & ~is_narrow
+        is_source = is_sure & ~is_narrow & ~self._is_pause(level_db, loudest_db, is_same)
         # Equal ears are in front by symmetry, which the network may not tell from noise; or the recording is mono.
         azimuth_deg = np.where(is_same, 0, azimuth_deg)
         half_width_68_deg = np.where(is_same, np.maximum(half_width_68_deg, SAME_HALF_WIDTH_DEG), half_width_68_deg)
         time_s = (starts * p.stft_hop_samples + p.sample_length / 2) / p.sample_rate_hz
         return Track(time_s, np.where(is_source, azimuth_deg, np.nan), np.where(is_source, half_width_68_deg, np.nan),
                      level_db)
+
+    def _kinds_of(self, starts):
+        """Share of each kind among the frames of rows that are not pauses within them: (row, kind)."""
+        shares = []
+        for at in starts - self._first:
+            power = self._power[at:at + self.params.frames]
+            is_loud = power > LOUD_SHARE * power.max()
+            shares.append(self._kinds[:, at:at + self.params.frames][:, is_loud].sum(axis=1) / max(1, is_loud.sum()))
+        return np.array(shares)
+
+    def _is_pause(self, level_db, loudest_db, is_same):
+        """Tell which rows are no sound beside the loudest one: silence, or the same faint noise in both ears.
+
+        A recording that is quiet altogether has its silence at FAINT_DBFS, another at silence_dbfs.
+        """
+        is_weak = level_db < loudest_db + 10 * np.log10(LOUD_SHARE)
+        return (level_db <= FAINT_DBFS) | is_weak & (is_same | (level_db <= self.params.silence_dbfs))
 
 
 class Spectrogram:

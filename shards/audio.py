@@ -27,7 +27,9 @@ from shards import containers
 from sound import excerpts
 
 COMPLETE_SHARE = 0.98  # of the promised length; an mp3's is an estimate
-CLIP_GROWTH, CLIPPED_SHARE = 1.001, 0.005  # neighbours alike at the peak: more of them is clipping
+CLIP_TOLERANCE, CLIP_RUN, CLIP_JUMP = 1.001, 3, 0.02  # so many samples at the peak to which the wave jumps are clipped
+CLIPPED_SHARE = 2e-4   # of the samples, from which on it is told; speech, tones and sweeps that fit have none
+LEAST_CLIP_PEAK = 0.1  # of full scale: below, the steps of 8 bits look alike
 CANCELLED_SHARE = 1e-4  # of the power of the channels, below which their mean has lost the signal
 LONGEST_OGG_PAGE = 1 << 17  # bytes, and as many again
 LONGEST_IN_MEMORY = 600 * 16_000  # samples of a signal, 38 MB: a longer one is kept in a temporary file
@@ -222,24 +224,58 @@ def ear_blocks(path, params, channels=None, tells_clipping=True):
     BadInput : unreadable, cut short, not finite, or not of two channels; the sentence names the file
 
     """
-    peak, clipped, total = 0.0, 0, 0
+    clipping = Clipping()
 
     def two_ears(block):
-        nonlocal peak, clipped, total
         ears = np.ascontiguousarray(block[:, _columns_of_ears(path, block.shape[1], channels)])
         _require_sound(path, ears)
-        loudest = float(np.abs(ears).max(initial=0))
-        if loudest > CLIP_GROWTH * peak:  # what was thought to be the ceiling was not
-            peak, clipped = loudest, 0
-        is_at_peak = np.abs(ears) >= peak / CLIP_GROWTH
-        clipped += int((is_at_peak[1:] & is_at_peak[:-1] & (np.diff(ears, axis=0) == 0)).sum())
-        total += ears.size
+        clipping.add(ears)
         return ears
 
     yield from _blocks(path, params, two_ears)
-    if tells_clipping and peak and clipped > CLIPPED_SHARE * total:
-        warn(f"{path} is clipped: {100 * clipped / total:.1f} % of its samples stay at its highest level, which blurs "
-             "the level differences; record it with less gain.")
+    if tells_clipping and clipping.share > CLIPPED_SHARE:
+        percent = f"{100 * clipping.share:.1f}" if clipping.share >= 1e-3 else "less than 0.1"
+        warn(f"{path} is clipped: {percent} % of its samples stay at its highest level, which blurs the level "
+             "differences; record it with less gain.")
+
+
+class Clipping:
+    """Count the clipped samples of blocks (n, channel), as the file holds them.
+
+    A clipped wave jumps to its highest value, or its lowest, and stays there for some samples. The top of a slow sine
+    stays there too, but without a jump. A run that a block cuts counts if it jumps within the block.
+    """
+
+    def __init__(self):
+        self._waves, self._total = {}, 0  # of (channel, sign): the highest value so far, the samples clipped at it
+
+    def add(self, block):
+        """Count those of another block."""
+        self._total += block.size
+        for channel, wave in enumerate(block.T):
+            for sign, peak in ((1, wave.max(initial=0)), (-1, -wave.min(initial=0))):
+                highest, count = self._waves.get((channel, sign), (0.0, 0))
+                if peak > CLIP_TOLERANCE * highest:  # what was thought to be the ceiling was not
+                    highest, count = float(peak), 0
+                if peak >= max(LEAST_CLIP_PEAK, highest / CLIP_TOLERANCE):
+                    count += _clipped(sign * wave, highest)
+                self._waves[channel, sign] = highest, count
+
+    @property
+    def share(self):
+        """Return the share of all samples that are clipped."""
+        return sum(count for _, count in self._waves.values()) / max(1, self._total)
+
+
+def _clipped(wave, peak):
+    """Count the samples of a wave (n,) in runs at `peak` to or from which it jumps."""
+    is_high = wave >= peak / CLIP_TOLERANCE
+    edges = np.flatnonzero(np.diff(is_high, prepend=False, append=False))
+    begins, ends = edges[::2], edges[1::2]
+    around = np.concatenate(([peak], wave, [peak]))  # what lies beyond the block is no jump
+    jumps = np.minimum(around[begins], around[ends + 1]) < (1 - CLIP_JUMP) * peak
+    lengths = ends - begins
+    return int(lengths[jumps & (lengths >= CLIP_RUN)].sum())
 
 
 def _columns_of_ears(path, count, channels):

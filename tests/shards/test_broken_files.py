@@ -5,13 +5,17 @@ import numpy as np
 import pytest
 import soundfile as sf
 from helpers import PARAMS
+from scipy.signal import chirp, fftconvolve
 
 from console import BadInput
 from shards import audio, containers
 from shards.audio import CutShort, audio_paths, ear_blocks, find_audio, read_mono
 
 RATE = 16_000
+TIME_S = np.arange(4 * RATE) / RATE
 SOUND = 0.1 * np.random.default_rng(0).standard_normal((4 * RATE, 2))
+PULSES = np.stack([fftconvolve(100 * TIME_S % 1 < 0.01 * (1 + TIME_S), np.exp(-200 * TIME_S[:800]) * np.sin(
+    2 * np.pi * hz * TIME_S[:800]))[:4 * RATE] for hz in (500, 600)], axis=1)  # of a voice, through one resonance
 
 
 def ears_of(path):
@@ -143,8 +147,30 @@ def test_clipping_is_named(write, capsys):
     assert "loud.wav is clipped" in capsys.readouterr().err
 
 
-def test_honest_peaks_are_not_clipping(write, capsys):
-    ears_of(write("fine.wav", SOUND))
+@pytest.mark.parametrize("over_db", [6, 14])
+@pytest.mark.parametrize("ears", [slice(None), slice(1)], ids=["both", "left"])
+def test_a_little_clipping_is_named(write, over_db, ears, capsys):
+    voice = PULSES * np.sin(np.pi * TIME_S[:, np.newaxis] / 2) ** 200  # loud for a moment now and then
+    voice *= 0.9 / np.abs(voice).max()
+    voice[:, ears] = np.clip(voice[:, ears] * 10 ** (over_db / 20), -0.9, 0.9)
+    ears_of(write("loud.wav", voice))
+    assert "loud.wav is clipped" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "FLOAT"])
+@pytest.mark.parametrize("sound", [
+    SOUND, PULSES, chirp(TIME_S, 5, 4, 100), chirp(TIME_S, 20, 4, 7500, "logarithmic"), np.sin(40 * np.pi * TIME_S),
+], ids=["noise", "pulses", "slow sweep", "sweep", "tone"])
+def test_honest_peaks_are_not_clipping(tmp_path, sound, subtype, capsys):
+    path, ears = tmp_path / "fine.wav", sound if sound.ndim == 2 else np.stack([sound, sound], axis=1)
+    sf.write(path, 0.999 * ears / np.abs(ears).max(), RATE, subtype=subtype)
+    ears_of(path)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_silent_channel_is_not_clipped(write, capsys):
+    ears_of(write("quiet.wav", SOUND * [1, 0]))
+    ears_of(write("faint.wav", np.round(SOUND * 20) / 32768))  # peaks of a few steps
     assert capsys.readouterr().err == ""
 
 
