@@ -3,15 +3,17 @@
     python Localise.py talk.wav                          # -> localised/talk.csv, talk.png
     python Localise.py recordings/ --format json         # every audio file of a folder
     python Localise.py meeting.wav --channels 3 4        # of several channels the left and the right ear
+    python Localise.py talk.wav --head MINE.sofa         # compared with your own head, as measured
     python Localise.py --live                            # a two-channel input as a moving bar; needs sounddevice
 
-A row is about the second around its time. It has no azimuth where there is no source: in silence, and where the network
-is unsure, as in noise from all around. Negative is left.
+A row is about the second around its time. It has no azimuth where there is no source: in silence, and in noise from all
+around. Negative is left. Rows that contradict their neighbours follow them (carried: 1).
 """
 import csv
 import json
 import sys
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from glob import glob
 from pathlib import Path
@@ -21,6 +23,8 @@ import soxr
 
 import console
 from console import BadInput
+from network.balance import Balance
+from network.likelihood import template_cues
 from network.tracking import PRETRAINED, Tracker, hop_frames_of
 from params import Params
 from scores import plots
@@ -29,6 +33,7 @@ from shards.audio import CutShort, audio_paths, ear_blocks
 FORMATS = ("csv", "json", "textgrid")
 RESULTS = {".png", *(f".{each}" for each in FORMATS)}  # endings of what is written
 OVERVIEW = "all_recordings"  # the table over several recordings
+COLUMNS = ("time_s", "azimuth_deg", "spread_deg", "level_db", "carried")
 LONGEST_TOLD = 3        # intervals in the line of a recording that was heard in several places
 LIVE_BLOCK_S = 0.1
 
@@ -40,6 +45,8 @@ def parse_args(argv=None):
     parser.add_argument("recordings", metavar="RECORDING", nargs="*", type=Path, help="two-channel files, or folders")
     parser.add_argument("--model", metavar="FILE", type=Path, default=PRETRAINED,
                         help="(default: the one that ships)")
+    parser.add_argument("--head", metavar="SOFA",
+                        help="your own head as measured, which the network compares with in place of KEMAR")
     parser.add_argument("--hop-s", metavar="S", type=float, default=default.hop_s,
                         help="from answer to answer, in steps of 0.02 s (default: %(default)s)")
     parser.add_argument("--out", metavar="DIR", default="localised", help="(default: %(default)s)")
@@ -47,6 +54,10 @@ def parse_args(argv=None):
     parser.add_argument("--swap-ears", action="store_true", help="the first channel is the right ear")
     parser.add_argument("--channels", metavar=("LEFT", "RIGHT"), nargs=2, type=int,
                         help="which channels are the ears, counted from 1 (default: 1 2)")
+    parser.add_argument("--balance", choices=("auto", "off"), default="auto",
+                        help="correct the levels of unequal microphones, told from what comes from all around "
+                             "(default: %(default)s)")
+    parser.add_argument("--no-smoothing", action="store_true", help="each row by itself, whatever its neighbours say")
     parser.add_argument("--live", action="store_true", help="listen to a two-channel input instead of files")
     parser.add_argument("--device", metavar="NAME",
                         help="the input of --live, by its name or number (default: the system's)")
@@ -64,18 +75,24 @@ def main(argv=None):
     from network.model import Network  # here, not above: a wrong flag should not wait for TensorFlow
 
     network = Network.load(args.model)
-    hop_frames = hop_frames_of(params)
+    if args.head:
+        network.compare_with(template_cues(params, args.head))
+
+    def tracker():
+        balance = Balance(params) if args.balance == "auto" else None
+        return Tracker(network.hear, params, hop_frames_of(params), balance, not args.no_smoothing, args.live)
+
     if args.live:
-        live(microphone_blocks(params, args.device), Tracker(network.answer, params, hop_frames), args.swap_ears)
+        live(microphone_blocks(params, args.device), tracker(), args.swap_ears)
         return
     out, done, problems = console.folder_for_output(args.out), [], []
     shown = {path: path.relative_to(folder) for folder, path in recordings}
     for path, name in output_names(recordings).items():
         try:
-            tracker = localise(path, Tracker(network.answer, params, hop_frames), args)
+            tracked = localise(path, tracker(), args)
             console.folder_for_output((out / name).parent)
-            write(tracker, path, out / name, args)
-            done.append(summary(name, tracker))
+            write(tracked, path, out / name, args)
+            done.append(summary(name, tracked))
             print(f"{shown[path]}: {done[-1]['summary']}")
         except BadInput as problem:
             if len(recordings) == 1:
@@ -144,6 +161,10 @@ def output_names(recordings):
 def localise(path, tracker, args):
     """Track a whole recording; BadInput for one that is not binaural."""
     params = tracker.params
+    if tracker.balance:  # which the first row needs, and the last second may tell
+        with suppress(CutShort):
+            for block in ear_blocks(path, params, args.channels, tells_clipping=False):
+                tracker.balance.add(block[:, ::-1] if args.swap_ears else block)
     with console.progress(unit=" s", desc=path.name) as bar:
         try:
             for block in ear_blocks(path, params, args.channels):
@@ -158,12 +179,12 @@ def localise(path, tracker, args):
 
 
 def rows_of(track):
-    """Yield rows as written: time, azimuth and half-width (None: no source), level; rounded to what is meaningful."""
-    for time_s, azimuth_deg, half_width_deg, level_db in zip(*track):
+    """Yield rows as written, rounded to what is meaningful: see COLUMNS; no source is None."""
+    for time_s, azimuth_deg, half_width_deg, level_db, is_carried in zip(*track):
         is_source = np.isfinite(azimuth_deg)
         yield {"time_s": round(float(time_s), 3), "azimuth_deg": round(float(azimuth_deg), 1) if is_source else None,
                "spread_deg": round(float(half_width_deg), 1) if np.isfinite(half_width_deg) else None,
-               "level_db": round(float(level_db), 1)}
+               "level_db": round(float(level_db), 1), "carried": int(is_carried)}
 
 
 def write(tracker, path, stem, args):
@@ -172,12 +193,13 @@ def write(tracker, path, stem, args):
     with console.atomic_write(stem.with_name(f"{stem.name}.{args.format}")) as partial, \
             open(partial, "w", newline="", encoding="utf-8") as file:
         if args.format == "csv":
-            rows = csv.DictWriter(file, ("time_s", "azimuth_deg", "spread_deg", "level_db"))
+            rows = csv.DictWriter(file, COLUMNS)
             rows.writeheader()
             rows.writerows(rows_of(track))
         elif args.format == "json":
             azimuth_deg, half_width_deg = (None if np.isnan(each) else round(each, 1) for each in track.overall())
             json.dump({"recording": path.name, "model": str(args.model), "hop_s": args.hop_s,
+                       "head": args.head, "balance": args.balance, "smoothing": not args.no_smoothing,
                        "swap_ears": args.swap_ears, "channels": args.channels or [1, 2],
                        "seconds": round(tracker.seconds, 3), "azimuth_deg": azimuth_deg, "spread_deg": half_width_deg,
                        "rows": list(rows_of(track))}, file, indent=1)

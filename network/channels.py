@@ -79,7 +79,7 @@ class ChannelCheck:
             if np.square(second).mean() > FAINT_POWER:
                 self._seconds.append(_second_of(second, rate))
 
-    def add_frames(self, spectra, ear_power, power):
+    def add_frames(self, spectra, ear_power, power, imbalance_db=0.0):
         """Compare the channels of some frames.
 
         Parameters
@@ -87,6 +87,7 @@ class ChannelCheck:
         spectra : np.ndarray [shape=(2, bin, frame)], complex
         ear_power : np.ndarray [shape=(2, bin, frame)], their squared magnitude
         power : np.ndarray [shape=(frame,)], mean square of the signal
+        imbalance_db : float, known to be the microphones' own difference: a source in front differs by as much
 
         Returns
         -------
@@ -113,7 +114,7 @@ class ChannelCheck:
         first = round(PANNED_HZ * p.stft_window_samples / p.sample_rate_hz)
         self._frame_panned.append(_panned_share(product[first:], ear_power[:, first:])[is_loud])
         self._frame_gain_db.append(np.where(is_same, gain_db, np.nan)[is_loud])
-        is_front = (residual < FRONT_RESIDUAL) & (np.abs(gain_db) < FRONT_GAIN_DB)
+        is_front = (residual < FRONT_RESIDUAL) & (np.abs(gain_db - imbalance_db) < FRONT_GAIN_DB)
         return np.stack([is_same & (np.abs(gain_db) < SAME_GAIN_DB), is_front, is_narrow])
 
     def add_rows(self, power, is_narrow):

@@ -2,13 +2,13 @@
 
     track = localise(ears, sample_rate_hz)                   # one call for an array
 
-    tracker = Tracker(network.answer, Params(), hop_frames=5)
+    tracker = Tracker(network.hear, Params(), hop_frames=5)
     for block in blocks:                                     # (n, 2), left ear first
         rows = tracker.push(block)                           # whatever seconds are complete
     track = tracker.track()
 
-A row covers the second around its time. It has no azimuth where there is no source: in silence, and where the network
-is unsure, as in noise from all around.
+A row covers the second around its time. It has no azimuth where there is no source: in silence, and in noise from all
+around. Rows are smoothed over time (smoothing.py), and the microphones' levels balanced (balance.py).
 """
 from dataclasses import replace
 from functools import lru_cache
@@ -20,11 +20,18 @@ import numpy as np
 import soxr
 
 import features
-from console import BadInput
+from console import BadInput, warn
+from network.balance import Balance
 from network.channels import FAINT_DBFS, LOUD_SHARE, NARROW_SHARE, ChannelCheck
+from network.readout import read_out
+from network.smoothing import Chain
+from network.uncertainty import uncalibrated_half_width
 from params import GREATEST_RATE_HZ, LEAST_RATE_HZ, Params
 
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained" / "best.keras"
+SURE_LOG_ODDS = 2.0          # of a source, where it follows from a half-width alone
+AGREES_DEG = 5.0             # of a row with what its neighbours say, at least
+TOLD_IMBALANCE_DB = 2.0      # of the channels' levels, from which on it is told
 FRONT_HALF_WIDTH_DEG = 5.0   # such a source counts if the network is no less sure than that
 SAME_HALF_WIDTH_DEG = 45.0   # stated for channels of one signal, which may be mono
 DOUBTFUL_HALF_WIDTH_DEG = 60.0  # stated where the channels cannot be those of two ears
@@ -33,7 +40,7 @@ ONE_PLACE_SHARE = 0.8        # of the rows, from which on a recording is of one 
 MOST_COLUMNS = 2048          # of the spectrogram for the picture: with more, neighbours are averaged
 
 
-def localise(ears, sample_rate_hz, hop_s=0.1, model=PRETRAINED):
+def localise(ears, sample_rate_hz, hop_s=0.1, model=PRETRAINED, head=None, smooths=True, balances=True):
     """Localise the sound in two ear signals over time.
 
     Parameters
@@ -43,6 +50,9 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=PRETRAINED):
     sample_rate_hz : float, 1,000 to 1,000,000
     hop_s : float, from row to row, in steps of 0.02 s
     model : path of a .keras file, the model that ships unless given
+    head : path of a SOFA file, optional: one's own head, which the network compares with in place of KEMAR
+    smooths : bool, use what a row's neighbours tell; see smoothing.py
+    balances : bool, correct the levels of two unequal microphones; see balance.py
 
     Returns
     -------
@@ -84,17 +94,26 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=PRETRAINED):
                        f"to {GREATEST_RATE_HZ}.")
     params = replace(Params(), hop_s=hop_s)
     blocks = np.ascontiguousarray(ears.T if ears.shape[0] == 2 else ears, np.float32)               # (n, ear)
-    tracker = Tracker(_network(model).answer, params, hop_frames_of(params))
-    tracker.push(soxr.resample(blocks, sample_rate_hz, params.sample_rate_hz))
+    blocks = soxr.resample(blocks, sample_rate_hz, params.sample_rate_hz)
+    balance = Balance(params) if balances else None
+    if balance:
+        balance.add(blocks)
+    tracker = Tracker(_network(model, head).hear, params, hop_frames_of(params), balance, smooths)
+    tracker.push(blocks)
     tracker.check("the array")
     return tracker.track()
 
 
 @lru_cache(maxsize=1)
-def _network(path):
+def _network(path, head):
+    from network.likelihood import template_cues
     from network.model import Network  # here, not above: TensorFlow takes seconds
 
-    return Network.load(path)
+    templates = template_cues(Params(), head) if head else None
+    network = Network.load(path)
+    if head:
+        network.compare_with(templates)
+    return network
 
 
 def hop_frames_of(params):
@@ -107,13 +126,14 @@ class Track(NamedTuple):
 
     `time_s` (row,) is the middle of the second that a row covers. `azimuth_deg` (row,) is NaN where there is no
     source, and so is `half_width_68_deg` (row,), within which 68 % of the errors lie. `level_db` (row,) is in dB of
-    full scale.
+    full scale. `is_carried` (row,) tells of which the azimuth is that of their neighbours, not their own.
     """
 
     time_s: np.ndarray
     azimuth_deg: np.ndarray
     half_width_68_deg: np.ndarray
     level_db: np.ndarray
+    is_carried: np.ndarray
 
     @property
     def has_source(self):
@@ -170,58 +190,94 @@ class Interval(NamedTuple):
     azimuth_deg: float
 
 
-NO_ROWS = Track(*[np.empty(0)] * 4)
+NO_ROWS = Track(*[np.empty(0)] * 4, np.empty(0, bool))
+
+
+class Rows(NamedTuple):
+    """What single rows say by themselves, each (row,) but the distribution: Tracker keeps them to smooth them.
+
+    `source_log_odds` is minus infinity in pauses and where a row is too narrow to tell directions.
+    """
+
+    time_s: np.ndarray
+    level_db: np.ndarray
+    azimuth_deg: np.ndarray
+    half_width_68_deg: np.ndarray
+    half_width_95_deg: np.ndarray
+    distribution: np.ndarray
+    source_log_odds: np.ndarray
+    is_same: np.ndarray
 
 
 class Tracker:
     """Track ear signals block by block; a row is given as soon as its second is complete.
 
-    `seconds` is the duration so far, `spectrogram` the Spectrogram, `channels` the ChannelCheck of the two ears.
+    `seconds` is the duration so far, `spectrogram` the Spectrogram, `channels` the ChannelCheck of the two ears,
+    `balance` their Balance, or None.
     """
 
-    def __init__(self, answer, params, hop_frames):
+    def __init__(self, hear, params, hop_frames, balance=None, smooths=True, is_live=False):
         """Start with an empty recording.
 
         Parameters
         ----------
-        answer : callable, samples (n, bin, frame, 2) float16 -> model.Answer: azimuths, 68 and 95 % half-widths, each
-            (n,) in degrees
+        hear : callable, samples (n, bin, frame, 2) float16 -> model.Hearing
         params : Params, for the features, frames, silence_dbfs and most_half_width_95_deg
         hop_frames : int, frames of 20 ms from row to row
+        balance : Balance, optional, that has heard the recording, or is to hear it as it comes (`is_live`)
+        smooths : bool, use what a row's neighbours tell; of those to come only `track` knows
+        is_live : bool, the recording has not been heard before
 
         """
-        self.params, self.hop_frames, self._answer = params, hop_frames, answer
+        self.params, self.hop_frames, self._hear = params, hop_frames, hear
+        self.balance, self._is_live = balance, is_live
+        self._chain = Chain(params, hop_frames * params.stft_hop_samples / params.sample_rate_hz) if smooths else None
+        self._state = None                                             # of the chain, after the rows so far
         self._signal = np.empty((0, 2), np.float32)                    # less than a window, or not yet framed
         self._cues = np.empty((params.bins, 0, 2), np.float16)         # of the frames that rows to come need
         self._power = np.empty(0)                                      # of each of them
         self._kinds = np.empty((3, 0), bool)                           # what ChannelCheck.add_frames tells of them
         self._first = self._next = 0                                   # numbers of the first of them, of the next row's
-        self._rows, self._same, self._loudest_db, self._samples = [], [], -np.inf, 0
+        self._rows, self._loudest_db, self._samples = [], -np.inf, 0
         self.spectrogram, self.channels = Spectrogram(params.bins), ChannelCheck(params)
 
     def push(self, ears):
         """Take a block (n, 2), left ear first, and return the Track of the rows it completes."""
         self._samples += len(ears)
         self.channels.add_signal(ears)
+        if self.balance and self._is_live:
+            self.balance.add(ears)
         self._add_frames(ears)
         complete = self._first + self._cues.shape[1] - self.params.frames + 1
         starts = np.arange(self._next, complete, self.hop_frames)
         self._next += len(starts) * self.hop_frames
-        rows = self._rows_at(starts)
+        rows = self._rows_at(starts) if len(starts) else None
         done = min(self._next - self._first, self._cues.shape[1])
         self._cues, self._power, self._first = self._cues[:, done:], self._power[done:], self._first + done
         self._kinds = self._kinds[:, done:]
+        if rows is None:
+            return NO_ROWS
         self._rows.append(rows)
-        return rows
+        if not self._is_smoothed(rows):
+            return self._as_they_are(rows)
+        probabilities = []
+        for evidence in self._chain.evidence(rows.distribution.astype(np.float64), rows.source_log_odds):
+            self._state = self._chain.advanced(self._state, evidence)
+            probabilities.append(self._state)
+        return self._by_probabilities(rows, np.array(probabilities))
 
     def track(self):
         """Return all rows so far."""
         if not self._rows:
             return NO_ROWS
-        track = Track(*map(np.concatenate, zip(*self._rows)))
-        is_pause = self._is_pause(track.level_db, self._loudest_db, np.concatenate(self._same))  # beside all there is
-        track = track._replace(azimuth_deg=np.where(is_pause, np.nan, track.azimuth_deg),
-                               half_width_68_deg=np.where(is_pause, np.nan, track.half_width_68_deg))
+        rows = Rows(*map(np.concatenate, zip(*self._rows)))
+        is_pause = self._is_pause(rows.level_db, self._loudest_db, rows.is_same)                 # beside all there is
+        rows = rows._replace(source_log_odds=np.where(is_pause, -np.inf, rows.source_log_odds))
+        if self._is_smoothed(rows):
+            evidence = self._chain.evidence(rows.distribution.astype(np.float64), rows.source_log_odds)
+            track = self._by_probabilities(rows, self._chain.smoothed(evidence))
+        else:
+            track = self._as_they_are(rows)
         if not self.channels.is_doubtful:
             return track
         return track._replace(half_width_68_deg=np.maximum(track.half_width_68_deg, DOUBTFUL_HALF_WIDTH_DEG))
@@ -239,6 +295,11 @@ class Tracker:
         if self.seconds < self.params.sample_s:
             raise BadInput(f"{name} is {self.seconds:.3f} s long; it must be at least {self.params.sample_s:.3f} s.")
         self.channels.check(name)
+        imbalance = self.balance and self.balance.estimate()
+        if imbalance and abs(imbalance.level_db) > max(TOLD_IMBALANCE_DB, 2 * imbalance.uncertainty_db):
+            louder = "right" if imbalance.level_db > 0 else "left"
+            warn(f"{name} has a {louder} channel {abs(imbalance.level_db):.0f} dB louder than the other, by what comes "
+                 "from all around; corrected. Keep it as it is with --balance off.")
 
     def _add_frames(self, ears):
         window, hop = self.params.stft_window_samples, self.params.stft_hop_samples
@@ -247,39 +308,68 @@ class Tracker:
         self._signal = signal[count * hop:]
         if count:
             spectra = features.stft(signal[:window + (count - 1) * hop].T, self.params)       # (ear, bin, frame)
-            cues = features.interaural_cues(*spectra, self.params.power_floor).astype(np.float16)
+            cues = features.interaural_cues(*spectra, self.params.power_floor)
+            imbalance = self.balance and self.balance.estimate()
+            if imbalance:
+                cues[..., features.ILD] -= imbalance.of_bins_db[:, np.newaxis]
+            cues = cues.astype(np.float16)
             steps = signal[:count * hop].astype(np.float64).reshape(count, hop, 2)
             power = steps.var(axis=1).mean(axis=1)                                            # a DC offset is no sound
             self._cues = np.concatenate((self._cues, cues), axis=1)
             self._power = np.concatenate((self._power, power))
             ear_power = np.square(spectra.real) + np.square(spectra.imag)                     # (ear, bin, frame)
-            kinds = self.channels.add_frames(spectra, ear_power, power)
+            kinds = self.channels.add_frames(spectra, ear_power, power, imbalance.level_db if imbalance else 0.0)
             self._kinds = np.concatenate((self._kinds, kinds), axis=1)
             self.spectrogram.add(ear_power.sum(axis=0))
 
     def _rows_at(self, starts):
         p, frames = self.params, self.params.frames
-        if not len(starts):
-            return NO_ROWS
         samples = np.stack([self._cues[:, at:at + frames] for at in starts - self._first])
-        azimuth_deg, half_width_68_deg, half_width_95_deg = self._answer(samples)
+        answer, distribution, log_odds = self._hear(samples)
         power = np.array([self._power[at:at + frames].mean() for at in starts - self._first])
         level_db = 10 * np.log10(np.maximum(power, 1e-20))
-        is_sure = ~(half_width_95_deg > p.most_half_width_95_deg)  # NaN, of a network of squared error, counts as sure
+        # Where the network was not taught to tell noise alone: NaN, of one of squared error, counts as sure.
+        is_sure = ~(answer.half_width_95_deg > p.most_half_width_95_deg)
+        log_odds = np.where(np.isnan(log_odds), np.where(is_sure, SURE_LOG_ODDS, -SURE_LOG_ODDS), log_odds)
         is_same, is_front, is_narrow = (self._kinds_of(starts) > (0.5, 0.5, NARROW_SHARE)).T
         self.channels.add_rows(power, is_narrow)
         loudest_db = np.maximum.accumulate(np.maximum(level_db, self._loudest_db))
         self._loudest_db = loudest_db[-1]
-        self._same.append(is_same)
         # Nearly equal ears are a source in front; the network also knows noise that sounds like that.
-        is_sure |= is_front & (half_width_68_deg < FRONT_HALF_WIDTH_DEG) | is_same
-        is_source = is_sure & ~is_narrow & ~self._is_pause(level_db, loudest_db, is_same)
+        is_clear = is_front & (answer.half_width_68_deg < FRONT_HALF_WIDTH_DEG) | is_same
+        log_odds = np.where(is_clear, np.maximum(log_odds, SURE_LOG_ODDS), log_odds)
+        log_odds[is_narrow | self._is_pause(level_db, loudest_db, is_same)] = -np.inf
         # Equal ears are in front by symmetry, which the network may not tell from noise; or the recording is mono.
-        azimuth_deg = np.where(is_same, 0, azimuth_deg)
-        half_width_68_deg = np.where(is_same, np.maximum(half_width_68_deg, SAME_HALF_WIDTH_DEG), half_width_68_deg)
+        azimuth_deg, near_deg = answer.azimuth_deg.copy(), answer.half_width_68_deg.copy()
+        azimuth_deg[is_same], near_deg[is_same] = 0, np.maximum(near_deg[is_same], SAME_HALF_WIDTH_DEG)
+        if distribution is None:
+            distribution = np.full((len(starts), len(p.class_deg)), np.nan)
+        distribution = distribution.astype(np.float16)
+        distribution[is_same] = np.eye(len(p.class_deg))[int(np.argmin(np.abs(p.class_deg)))]
         time_s = (starts * p.stft_hop_samples + p.sample_length / 2) / p.sample_rate_hz
-        return Track(time_s, np.where(is_source, azimuth_deg, np.nan), np.where(is_source, half_width_68_deg, np.nan),
-                     level_db)
+        return Rows(time_s, level_db, azimuth_deg, near_deg, answer.half_width_95_deg, distribution, log_odds, is_same)
+
+    def _is_smoothed(self, rows):
+        return self._chain is not None and not np.isnan(rows.distribution).any()
+
+    def _as_they_are(self, rows):
+        """Make a Track of rows by themselves."""
+        is_source = rows.source_log_odds > 0
+        return Track(rows.time_s, np.where(is_source, rows.azimuth_deg, np.nan),
+                     np.where(is_source, rows.half_width_68_deg, np.nan), rows.level_db, np.zeros(len(is_source), bool))
+
+    def _by_probabilities(self, rows, probabilities):
+        """Make a Track of rows and what the chain says of them, (row, 2, class).
+
+        A row that agrees with it keeps its own half-width; of another it is that of the directions' probabilities.
+        """
+        azimuth_deg, width_deg = read_out(probabilities.sum(axis=1), self.params)
+        is_source = (probabilities[:, 0].sum(axis=1) > 0.5) & ~np.isneginf(rows.source_log_odds)
+        agrees = np.abs(azimuth_deg - rows.azimuth_deg) <= np.maximum(rows.half_width_95_deg, AGREES_DEG)
+        near_deg = np.where(agrees, rows.half_width_68_deg, uncalibrated_half_width(width_deg, self.params))
+        azimuth_deg[rows.is_same] = 0
+        return Track(rows.time_s, np.where(is_source, azimuth_deg, np.nan), np.where(is_source, near_deg, np.nan),
+                     rows.level_db, is_source & ~(agrees & (rows.source_log_odds > 0)))
 
     def _kinds_of(self, starts):
         """Share of each kind among the frames of rows that are not pauses within them: (row, kind)."""

@@ -9,6 +9,7 @@ import sys
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -115,16 +116,18 @@ def samples(count, frames=PARAMS.frames, seed=0):
     return np.random.default_rng(seed).normal(0, 1, (count, PARAMS.bins, frames, 2)).astype(np.float16)
 
 
-class FakeAnswer:
-    """Answers as Network.answer does, from 10 degrees right and sure, and keeps the samples it got."""
+class FakeHearing:
+    """Hears as Network.hear does, the same everywhere, and keeps the samples it got."""
 
-    def __init__(self):
-        self.seen = []
+    def __init__(self, azimuth_deg=10.0, half_widths_deg=(1.0, 5.0)):
+        self.seen, self._answer = [], (azimuth_deg, *half_widths_deg)
 
     def __call__(self, cues):
         """Answer (n, bin, frame, 2)."""
         self.seen.append(cues.copy())
-        return np.full(len(cues), 10.0), np.full(len(cues), 1.0), np.full(len(cues), 5.0)
+        answer = dict(zip(("azimuth_deg", "half_width_68_deg", "half_width_95_deg"),
+                          (np.full(len(cues), value) for value in self._answer)))
+        return SimpleNamespace(**answer), None, np.full(len(cues), np.nan)
 
 
 def digests(folder):

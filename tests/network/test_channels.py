@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 import soxr
-from helpers import PARAMS, from_all_around, through_the_head
+from helpers import PARAMS, FakeHearing, from_all_around, through_the_head
 from scipy.signal import butter, sosfilt
 
 from console import BadInput
@@ -29,10 +29,7 @@ def binaural(azimuth_deg, noise_rms=1e-4, seconds=6.0):
 
 def checked(ears, answer_deg=10.0, half_widths_deg=(1.0, 5.0)):
     """The Tracker of a recording whose network answers the same everywhere."""
-    def answer(samples):
-        return (np.full(len(samples), each) for each in (answer_deg, *half_widths_deg))
-
-    tracker = Tracker(answer, PARAMS, hop_frames=10)
+    tracker = Tracker(FakeHearing(answer_deg, half_widths_deg), PARAMS, hop_frames=10)
     for block in np.array_split(ears.astype(np.float32), 7):
         tracker.push(block)
     tracker.check("talk.wav")

@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 import soxr
-from helpers import FakeAnswer, one_sentence, through_the_head
+from helpers import FakeHearing, one_sentence, through_the_head
 
 from console import BadInput
 from network import localise, tracking
@@ -16,7 +16,7 @@ RATE = PARAMS.sample_rate_hz
 
 
 def tracker(hop_frames=5):
-    return tracking.Tracker(FakeAnswer(), PARAMS, hop_frames)
+    return tracking.Tracker(FakeHearing(), PARAMS, hop_frames)
 
 
 @pytest.mark.parametrize(("hop_frames", "block"), [(1, 1_600), (5, 100), (5, 50_000), (50, 1_600), (120, 1_600)])
@@ -29,15 +29,15 @@ def test_any_blocks_give_the_same_rows(hop_frames, block):
     for one, other in zip(whole.track(), pieces.track(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
     assert len(whole.track().time_s) == 1 + (1 + (4 * RATE - 640) // 320 - 50) // hop_frames
-    np.testing.assert_allclose(np.concatenate(whole._answer.seen).astype(np.float32),
-                               np.concatenate(pieces._answer.seen).astype(np.float32), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(np.concatenate(whole._hear.seen).astype(np.float32),
+                               np.concatenate(pieces._hear.seen).astype(np.float32), rtol=1e-3, atol=1e-6)
     np.testing.assert_allclose(np.diff(whole.track().time_s), 0.02 * hop_frames)
     assert whole.seconds == pieces.seconds == 4
     assert whole.channels._seconds == pieces.channels._seconds
 
 
 def test_memory_does_not_grow_with_the_recording():
-    long = tracking.Tracker(lambda samples: np.zeros((3, len(samples))), PARAMS, 50)
+    long = tracking.Tracker(FakeHearing(), PARAMS, 50)
     block = np.random.default_rng(2).normal(0, 0.1, (10 * RATE, 2)).astype(np.float32)
     for _ in range(30):
         long.push(block)

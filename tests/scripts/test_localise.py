@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 import soxr
-from helpers import ROOT, FakeAnswer, from_all_around, one_sentence, run_script, through_the_head
+from helpers import ROOT, FakeHearing, from_all_around, one_sentence, run_script, through_the_head
 
 import Localise
 from console import BadInput
@@ -134,7 +134,7 @@ def test_the_folder_is_summed_up(localised):
 
 
 def tracker(hop_frames=5):
-    return tracking.Tracker(FakeAnswer(), PARAMS, hop_frames)
+    return tracking.Tracker(FakeHearing(), PARAMS, hop_frames)
 
 
 def args(**changes):
@@ -168,7 +168,7 @@ def test_channels_are_picked_as_asked(write):
     one, other = tracker(), tracker()
     Localise.localise(write("four.wav", signal), one, args(channels=(4, 2)))
     other.push(signal[:, [3, 1]])
-    assert np.array_equal(np.concatenate(one._answer.seen), np.concatenate(other._answer.seen))
+    assert np.array_equal(np.concatenate(one._hear.seen), np.concatenate(other._hear.seen))
 
 
 def test_a_textgrid_covers_the_recording_without_holes():
