@@ -179,13 +179,14 @@ def measure_conditions(wanted, speech, noise, args, params):
 
 
 def in_short(rows):
-    """Some rows in one line: what they are of, then the main figure of each system at each SNR."""
-    first = rows[0]
-    parts = []
+    """Some rows in one line: what they have in common, then the main figure of each, by system."""
+    common = [rows[0][name] for name in ("head", "variant", "noise_field") if len({row[name] for row in rows}) == 1]
+    of_systems = []
     for system in dict.fromkeys(row["system"] for row in rows):
-        mine = [row.get("within_5_deg_percent", row.get("answered_percent")) for row in rows if row["system"] == system]
-        parts.append(f"{system} " + " ".join(f"{value:.1f}" for value in mine))
-    return f"{' '.join(filter(None, (first['head'], first['variant'], first['noise_field'])))}: {', '.join(parts)}"
+        values = [row.get("within_5_deg_percent", row.get("answered_percent"))  # noise alone has no error
+                  for row in rows if row["system"] == system]
+        of_systems.append(" ".join([system, *(f"{value:.1f}" for value in values)]))
+    return f"{' '.join(filter(None, common))}: {', '.join(of_systems)}"
 
 
 def in_words(speech, noise):

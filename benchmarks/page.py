@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import console
-from benchmarks.strangers import MIXTURES, SNR_DB
+from benchmarks.strangers import MIXTURES_OF_PERSON, NARROW_SHARE, SNR_DB
 
 SYSTEMS = ("model", "model, own head", "original", "likelihood", "likelihood, own head", "GCC-PHAT")
 TITLES = {"room": "Measured rooms, diffuse noise, 1.02 s", "noise": "Noise, MIT KEMAR, 1.02 s",
@@ -103,7 +103,8 @@ def _people(rows):
         for statistic in ("mean", "worst tenth")]
     return [
         f"## {heads} people's heads, diffuse noise, 1.02 s", "", _paragraph(
-            f"Each head hears {MIXTURES} talkers, each in another noise, from the directions in which it was measured. "
+            f"Each head hears {MIXTURES_OF_PERSON} mixtures of a talker and a noise, over the heads every talker with "
+            "every noise. Source and noise come from the directions in which the head was measured, none interpolated. "
             "The worst tenth is the mean of that tenth of the heads, for each column anew."), "",
         *_markdown(["method", "heads", *map(name_of, snrs), "MAE, 0 dB", "MAE, 20 dB"], accuracy), "",
         "![Per cent within 5 degrees of every head](accuracy_people.png)", "",
@@ -149,8 +150,8 @@ def _sounds(rows):
                       f"{means['inside_stated_95_percent'].min():.0f}"])
     return [f"## Other sounds, {SNR_DB} dB, 1.02 s", "", _paragraph(
         f"The model on sounds other than read English at {heads} heads, MIT KEMAR and {heads - 1} people, in diffuse "
-        "noise. A sound is narrow-band when, in half of its loud frames of 40 ms, 90 % of the power lies within one "
-        "octave."), "",
+        f"noise. A sound is narrow-band when, in half of its loud frames of 40 ms, {100 * NARROW_SHARE:g} % of the "
+        "power lies within one octave."), "",
         *_markdown(["sound", "within 5 degrees", "worst head", "MAE", "inside the stated 95 %", "worst head"], lines),
         ""]
 

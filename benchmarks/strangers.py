@@ -25,13 +25,14 @@ from sound import convolution, excerpts, noise_fields
 
 PEOPLE_SNRS_DB = (-10, -6, 0, 6, 20)
 SNR_DB = 20                  # of the parts that ask for something else than noise
-MIXTURES = 3                 # of each head, sound or microphone gain: each noise with another talker
+MIXTURES_OF_PERSON = 6       # each noise with two talkers: with 13 azimuths a head's share is known to 3 or 4 points
+MIXTURES = 3                 # of each head in the other parts, each in another noise
 FEW = 4                      # people beside KEMAR in the parts that ask for something else than heads
 GAINS_DB = (-6, -3, 0, 3, 6)  # of the right microphone over the left one
 TALK_S = (0.5, 0.55, 2.25, 2.3, 3.2, 3.25, 4.45, 4.5)  # where the talker begins and ends, with fades of 0.05 s
 CLIP_S = 5.0
 PEAK = 0.5                   # of full scale, of ear signals; sets of responses differ in level
-NOISE_S = 34.0               # of noise alone, from each of three noises: 100 s a head
+STRETCHES, STRETCH_S = 3, 11.1  # of noise alone, each drawn anew: with three noises 100 s a head
 HOP_S = 0.2                  # of a track, coarser than usual: neighbours share most of their second
 ACTIVE_DB = 20.0             # below the loudest hundredth of the rows, down to which the talker is active
 NARROW_SHARE = 0.9           # of the power of a frame, within one octave
@@ -68,11 +69,11 @@ def few_of(people):
     return [KEMAR, *(people[i] for i in np.unique(np.linspace(0, len(people) - 1, FEW).round().astype(int)))]
 
 
-def pairs_of(number, speech, noise):
-    """Pair MIXTURES talkers and noises for the `number`-th head: over the heads each talker meets each noise."""
+def pairs_of(number, count, speech, noise):
+    """Pair `count` talkers and noises for the `number`-th head: over the heads each talker meets each noise."""
     talkers = sorted({conditions.speaker_of(s.name) for s in speech})
     rng = np.random.default_rng(number)
-    for i in range(MIXTURES):
+    for i in range(count):
         talker = talkers[(number + i) % len(talkers)]
         utterances = [s for s in speech if conditions.speaker_of(s.name) == talker]
         yield utterances[rng.integers(len(utterances))], noise[i % len(noise)]
@@ -90,8 +91,8 @@ def measure_people(people, speech, noise, args, params):
         with_own_head.compare_with(templates)
         systems = shared | {"model, own head": conditions.answers_of(with_own_head),
                             "likelihood, own head": conditions.likelihood_of(templates, params)}
-        yield _rows(head.condition("people", PEOPLE_SNRS_DB), head, systems, list(pairs_of(number, speech, noise)),
-                    params)
+        pairs = list(pairs_of(number, MIXTURES_OF_PERSON, speech, noise))
+        yield _rows(head.condition("people", PEOPLE_SNRS_DB), head, systems, pairs, params)
 
 
 def _rows(condition, head, systems, pairs, params):
@@ -131,7 +132,7 @@ def measure_microphones(heads, speech, noise, args, params):
     network, audio = conditions.load_model(args), AudioCache(params)
     for number, head in enumerate(heads):
         found = {(gain_db, system): [] for gain_db in GAINS_DB for system in ("track", "model")}
-        for spoken, masker in pairs_of(number, speech, noise):
+        for spoken, masker in pairs_of(number, MIXTURES, speech, noise):
             rng = _generator(head.name, spoken.name, masker.name)
             talk = talk_at_ears(rng, head, audio.speech(spoken), audio.noise(masker), params)  # (azimuth, ear, n)
             for azimuth_deg, ears in zip(console.progress(head.azimuth_deg, desc=f"microphones, {head.name}"), talk):
@@ -283,9 +284,12 @@ def measure_noise_alone(heads, noise, args, params):
     for head in console.progress(heads, unit=" heads", desc="noise alone"):
         responses, rows = _responses(head, params), []
         for masker in noise[:MIXTURES]:
-            ears = noise_around(_generator(head.name, masker.name), responses, audio.noise(masker),
-                                round(NOISE_S * params.sample_rate_hz))
-            track = track_of(PEAK * ears / np.abs(ears).max(), args, params)
+            has_source = []
+            for stretch in range(STRETCHES):
+                ears = noise_around(_generator(head.name, masker.name, str(stretch)), responses, audio.noise(masker),
+                                    round(STRETCH_S * params.sample_rate_hz))
+                has_source.append(track_of(PEAK * ears / np.abs(ears).max(), args, params).has_source)
+            has_source = np.concatenate(has_source)
             rows.append(_columns("alone", head.name, Path(masker.name).stem, "track", -np.inf) | {
-                "samples": len(track.time_s), "answered_percent": float(100 * track.has_source.mean())})
+                "samples": len(has_source), "answered_percent": float(100 * has_source.mean())})
         yield rows
