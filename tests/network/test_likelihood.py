@@ -1,6 +1,7 @@
 """The likelihood finds what its templates describe."""
 import numpy as np
 import pytest
+import sofar
 
 import features
 import hrir
@@ -35,3 +36,12 @@ def test_templates_are_the_cues_of_the_shipped_head():
     assert np.array_equal(np.sign(ild_db[[0, 9, 27, 36]]), [-1, -1, 1, 1])  # the source's side is the louder one
     np.testing.assert_array_equal(likelihood.localise(
         np.repeat(cues[:, :, np.newaxis], 3, axis=2), cues, PARAMS.class_deg), PARAMS.class_deg)
+
+
+def test_templates_of_a_file_are_those_of_its_head(tmp_path):
+    measured, sofa = hrir.read("mit_kemar"), sofar.Sofa("SimpleFreeFieldHRIR")
+    sofa.Data_IR, sofa.Data_SamplingRate = measured.response * [[[1.0], [2.0]]], measured.sample_rate_hz
+    sofa.SourcePosition = np.stack([-measured.azimuth_deg % 360, np.zeros(37), np.ones(37)], axis=1)
+    sofar.write_sofa(str(tmp_path / "louder.sofa"), sofa)
+    louder, shipped = (likelihood.template_cues(PARAMS, head) for head in (tmp_path / "louder.sofa", "mit_kemar"))
+    np.testing.assert_allclose((louder - shipped)[:, 1:], np.broadcast_to([0.0, 6.02], (37, 320, 2)), atol=0.01)
