@@ -47,6 +47,7 @@ class Balance:
     """Estimate the imbalance of two channels as they come, in bounded memory.
 
     >>> rng = np.random.default_rng(0)
+    >>> from params import Params
     >>> balance = Balance(Params())
     >>> balance.add(rng.normal(0, 0.01, (80_000, 2)) * [1, 2])      # incoherent noise, 6 dB louder on the right
     >>> imbalance = balance.estimate()

@@ -65,7 +65,9 @@ class Chain:
         is_silent = np.isneginf(source_log_odds)
         log_odds = np.where(is_silent, SILENT_LOG_ODDS, np.clip(source_log_odds, -MOST_LOG_ODDS, MOST_LOG_ODDS))
         told = np.where(is_silent[:, np.newaxis], 1, (1 - DOUBT) * distribution.shape[1] * distribution + DOUBT)
-        heard = (told * np.exp(log_odds)[:, np.newaxis]) ** self._weight
+        told = told ** self._weight
+        told /= told.mean(axis=1, keepdims=True)     # whether there is a source, the log odds say, and nothing else
+        heard = told * np.exp(self._weight * log_odds)[:, np.newaxis]
         return np.stack((heard, np.ones_like(heard)), axis=1)
 
     def advanced(self, before, evidence):

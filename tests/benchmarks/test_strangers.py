@@ -60,7 +60,7 @@ class FakeNetwork:
 def a_track(azimuth_deg, half_width_deg, level_db):
     """A Track of rows a tenth of a second apart."""
     rows = [np.asarray(each, float) for each in (azimuth_deg, half_width_deg, level_db)]
-    return Track(np.arange(len(rows[0])) / 10, *rows)
+    return Track(np.arange(len(rows[0])) / 10, *rows, np.zeros(len(rows[0]), bool))
 
 
 def test_people_are_heard_from_where_they_were_measured_and_nowhere_else(people):

@@ -172,7 +172,7 @@ def test_channels_are_picked_as_asked(write):
 
 
 def test_a_textgrid_covers_the_recording_without_holes():
-    track = Track(np.array([0.5, 0.6, 0.7, 0.8]), np.array([10.2, 9.8, np.nan, -0.3]), np.ones(4), np.zeros(4))
+    track = Track(np.array([0.5, 0.6, 0.7, 0.8]), np.array([10.2, 9.8, np.nan, -0.3]), np.ones(4), np.zeros(4), np.zeros(4, bool))
     text = Localise.textgrid(track, 1.3)
     edges = [(float(a), float(b)) for a, b in re.findall(r"xmin = ([\d.]+)\n\s+xmax = ([\d.]+)\n\s+text", text)]
     assert re.findall(r'text = "(.*)"', text) == ["10", "", "0"]
