@@ -19,11 +19,14 @@ BLOCK_S = 5.0                 # in which the quiet frames are looked for
 LEAST_S = 2.0                 # of a last block, to tell anything
 EDGES_HZ = np.geomspace(200, 7500, 13)
 QUIET_SHARE, LEAST_FRAMES = 0.15, 35  # of the frames of a band, which are taken for background; so many at least
-DIFFUSE_COHERENCE = np.array([0.42, 0.22, 0.03, 0.05, 0.12, 0.03, 0.04, 0.01, 0.01, 0.01, 0.01, 0.01])  # magnitude
-                              # squared, of each band in a diffuse field: the mean of KEMAR and three people
-CHANCE_COHERENCE = 1.4        # over the count of frames: what independent noise has by chance, as windows overlap
+DIFFUSE_COHERENCE = np.array([0.42, 0.22, 0.03, 0.05, 0.12, 0.03, 0.04, 0, 0, 0, 0, 0])  # magnitude squared, of each
+                              # band in a diffuse field: the mean of KEMAR and three people
+CHANCE_COHERENCE = 1.0        # over the count of frames: what independent noise has by chance
+TOLD_BY = slice(2, None)      # the bands whose coherence tells of a single direction; below, a diffuse field has some
+COHERENCE_ERROR = 0.01        # standard deviation of their mean, in one block
 MOST_COHERENT_SHARE = 0.3     # of the background's power, from a single direction, for a band to tell anything
 SIDE_DB = 15.0                # the error that a background wholly from one direction makes: the usual ILD of one
+LEAKS = 2.0                   # of the difference between the quieter half of the quiet frames and all of them
 LEAST_DOUBT_DB = 0.3
 LEAST_BANDS = 3               # with such an estimate, from which on a block tells something
 ROUNDING_POWER = 1e-7         # |STFT|^2 of the rounding noise of 16 bits, times five: no background but the file's own
@@ -51,13 +54,14 @@ class Balance:
     >>> balance = Balance(Params())
     >>> balance.add(rng.normal(0, 0.01, (80_000, 2)) * [1, 2])      # incoherent noise, 6 dB louder on the right
     >>> imbalance = balance.estimate()
-    >>> round(imbalance.level_db), bool(np.all(abs(imbalance.of_bins_db - 5.6) < 0.6))
-    (6, True)
+    >>> round(imbalance.level_db), round(float(np.median(imbalance.of_bins_db)))
+    (6, 6)
     """
 
     def __init__(self, params):
         self.params, self._signal, self._estimate = params, np.empty((0, 2), np.float32), None
         self._levels_db, self._doubt_db = [], []                   # of each block: (band,) each; infinite: unknown
+        self._excess = []                                          # of each block: of the coherence over a diffuse one
         hz = np.fft.rfftfreq(params.stft_window_samples, 1 / params.sample_rate_hz)
         self._middles_hz = np.sqrt(EDGES_HZ[1:] * EDGES_HZ[:-1])
         self._bins = [np.flatnonzero((hz >= low) & (hz < high)) for low, high in zip(EDGES_HZ[:-1], EDGES_HZ[1:])]
@@ -83,6 +87,7 @@ class Balance:
         """Measure each band of one stretch (n, 2) in its quiet frames: level difference, and how far it may be off."""
         left, right = features.stft(np.ascontiguousarray(signal.T, np.float32), self.params)       # (bin, frame)
         levels_db, doubt_db = np.zeros(len(self._bins)), np.full(len(self._bins), np.inf)
+        excess = np.full(len(self._bins), np.nan)
         for band, bins in enumerate(self._bins):
             of_left, of_right = left[bins], right[bins]
             # The geometric mean of both ears: by their sum, moments would be chosen in which the louder is weak.
@@ -91,22 +96,27 @@ class Balance:
             count = max(LEAST_FRAMES, int(QUIET_SHARE * len(audible)))
             if len(audible) < count:
                 continue
-            quiet = audible[np.argpartition(power[audible], count - 1)[:count]]
+            quiet = audible[np.argsort(power[audible])[:count]]
             of_left, of_right = of_left[:, quiet], of_right[:, quiet]
             powers = [np.square(np.abs(each)).sum(axis=1, dtype=np.float64) for each in (of_left, of_right)]
             cross = np.abs((of_left * of_right.conj()).sum(axis=1, dtype=np.complex128))
             coherence = np.average(cross ** 2 / (powers[0] * powers[1] + 1e-30), weights=powers[0] + powers[1])
-            levels_db[band] = 10 * np.log10(powers[1].sum() / powers[0].sum())
+            levels_db[band], quieter_db = (
+                10 * np.log10(np.square(np.abs(of_right[:, :most])).sum() / np.square(np.abs(of_left[:, :most])).sum())
+                for most in (count, count // 2))
             # Of power from one direction and diffuse power, the coherence is the square of the share of the first.
-            share = np.sqrt(max(coherence - DIFFUSE_COHERENCE[band] - CHANCE_COHERENCE / count, 0))
-            if share < MOST_COHERENT_SHARE:
-                doubt_db[band] = np.hypot(SIDE_DB * share, LEAST_DOUBT_DB)
+            excess[band] = coherence - DIFFUSE_COHERENCE[band] - CHANCE_COHERENCE / count
+            if excess[band] < MOST_COHERENT_SHARE ** 2:
+                leaks_db = LEAKS * (levels_db[band] - quieter_db)  # what the louder half holds, the quieter has too
+                doubt_db[band] = np.hypot(leaks_db, LEAST_DOUBT_DB)
         if np.isfinite(doubt_db).sum() >= LEAST_BANDS:
             self._levels_db.append(levels_db)
             self._doubt_db.append(doubt_db)
+            self._excess.append(float(np.nanmean(excess[TOLD_BY])))
             self._estimate = None
         if len(self._levels_db) > BLOCKS_KEPT:
-            self._levels_db, self._doubt_db = self._levels_db[::2], self._doubt_db[::2]
+            self._levels_db, self._doubt_db, self._excess = (
+                each[::2] for each in (self._levels_db, self._doubt_db, self._excess))
 
     def _combined(self, levels_db, doubt_db):
         """Combine blocks and bands, (block, band) each, into an Imbalance."""
@@ -116,7 +126,8 @@ class Balance:
         of_bands = np.array([_weighted_median(*each) if each[1].any() else level_db
                              for each in zip(levels_db.T, weight.T)])
         # What comes from one direction is wrong by as much in all bands, so that their number does not help.
-        common_db = np.sqrt(1 / weight[weight > 0].mean())
+        error = COHERENCE_ERROR / np.sqrt(len(self._excess))
+        common_db = SIDE_DB * np.sqrt(max(np.median(self._excess) - error, 0))
         scatter_db = np.std(of_bands[known]) / np.sqrt(known.sum())
         uncertainty_db = float(np.sqrt(HEAD_DB ** 2 + common_db ** 2 + scatter_db ** 2))
         # The best estimate of a gain that is normally distributed around 0, seen with this uncertainty.

@@ -10,6 +10,7 @@ that stands alone, as a reflection makes it, weighs less than its neighbours. Be
 talkers take turns.
 """
 import numpy as np
+from scipy.special import expit
 
 LOOKS_PER_SAMPLE = 2.0   # that count as independent: rows overlap, and a network also answers for parts of a sample
 DOUBT = 0.02             # of every row: share of its distribution that is spread over all directions
@@ -58,17 +59,16 @@ class Chain:
         >>> from params import Params
         >>> chain = Chain(Params(), hop_s=0.1)
         >>> evidence = chain.evidence(np.eye(37)[[18, 18]], np.array([5.0, -np.inf]))
-        >>> (evidence[:, 0].max(axis=1) > evidence[:, 1].max(axis=1)).tolist(), int(evidence[0, 0].argmax())
+        >>> (evidence[:, 0, 18] > evidence[:, 1, 18]).tolist(), int(evidence[0, 0].argmax())
         ([True, False], 18)
 
         """
         is_silent = np.isneginf(source_log_odds)
         log_odds = np.where(is_silent, SILENT_LOG_ODDS, np.clip(source_log_odds, -MOST_LOG_ODDS, MOST_LOG_ODDS))
         told = np.where(is_silent[:, np.newaxis], 1, (1 - DOUBT) * distribution.shape[1] * distribution + DOUBT)
-        told = told ** self._weight
-        told /= told.mean(axis=1, keepdims=True)     # whether there is a source, the log odds say, and nothing else
-        heard = told * np.exp(self._weight * log_odds)[:, np.newaxis]
-        return np.stack((heard, np.ones_like(heard)), axis=1)
+        # Where it is, the distribution says, as far as there is a source; whether there is one, the log odds alone.
+        where = told ** (self._weight * expit(log_odds))[:, np.newaxis]
+        return np.stack((where * np.exp(self._weight * log_odds)[:, np.newaxis], where), axis=1)
 
     def advanced(self, before, evidence):
         """Give the probabilities (2, class) after a row, by those before it, or None, and its evidence (2, class)."""

@@ -202,14 +202,15 @@ def _begin_worker(speech, parts, noise, heads, params, scenes_of_chunk):
     threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
     # Noise alone: diffuse, since other fields have a direction; half as loud as speech, or louder
     noise_alone = replace(params, noise_field=("diffuse",), snr_db=(NOISE_ALONE_SNR_DB,), snr_range_db=())
-    as_measured = replace(params, head_share=0.0, room_share=0.0, mic_level_db=min(params.mic_level_db, 1.0),
-                          band_limit_share=0.0, other_sounds_share=0.0)
+    free_field = replace(params, room_share=0.0, mic_level_db=min(params.mic_level_db, 1.0), band_limit_share=0.0,
+                         other_sounds_share=0.0)
     training_heads, validation_heads = split_heads(heads)
     _worker.update(files=parts.files(speech), keeps=(parts.trains, parts.validates), noise=noise,
                    scenes=scenes_of_chunk, audio=AudioCache(params),
                    mixers={TRAINING: [mixing.Mixer(params, training_heads)],
                            VALIDATION: [mixing.Mixer(params, validation_heads),
-                                        mixing.Mixer(as_measured, validation_heads),
+                                        mixing.Mixer(free_field, validation_heads),
+                                        mixing.Mixer(replace(free_field, head_share=0.0), validation_heads),
                                         mixing.Mixer(noise_alone, validation_heads)]})
 
 
@@ -232,9 +233,10 @@ def _draw_clip(part, rng, other_than=None):
 def _make_chunk(part, epoch, number):
     """Mix one chunk: samples (n, bin, frame, 2) float16 and labels (n,) float32, shuffled; OwnHeads where asked for.
 
-    One validation chunk in three has the heads as measured, in the free field, with like microphones, where most are
-    tested: uncertainties measured on other heads and rooms alone would be too wide there. One in three is noise alone,
-    with NaN for labels.
+    Two validation chunks in four are in the free field with like microphones, where most are tested: uncertainties
+    measured in rooms alone would be too wide there. One of these two has the heads as measured; the other also varies
+    them, for strangers differ more from all that trained than those of the same collection. One chunk in four is noise
+    alone, with NaN for labels.
     """
     mixers = _worker["mixers"][part]
     mixer = mixers[number % len(mixers)]

@@ -155,3 +155,12 @@ def room_file(path):
     sofa.SourcePosition = np.stack([measured.azimuth_deg % 360, np.zeros(37), np.ones(37)], axis=1)
     sofar.write_sofa(str(path), sofa)
     return path
+
+
+def write_head(path):
+    """Write the shipped head as a SOFA file of one's own would hold it."""
+    measured = hrir.read("mit_kemar")
+    sofa = sofar.Sofa("SimpleFreeFieldHRIR")
+    sofa.Data_IR, sofa.Data_SamplingRate = measured.response, measured.sample_rate_hz
+    sofa.SourcePosition = np.stack([-measured.azimuth_deg % 360, np.zeros(37), np.ones(37)], axis=1)
+    sofar.write_sofa(str(path), sofa)

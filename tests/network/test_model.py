@@ -10,8 +10,10 @@ from helpers import samples
 
 from console import BadInput
 from network.backend import keras
+from network.likelihood import template_cues
 from network.model import PARAMS_ENTRY, Network
 from network.readout import soft_labels
+from network.unit_vectors import unit_vectors
 from params import Params
 
 PARAMS = Params()
@@ -128,3 +130,42 @@ def test_foreign_and_torn_models_are_refused_by_name(saved, tmp_path, damage):
                                  "other layers": {"model": "original"}}[damage])
     with pytest.raises(BadInput, match=r"bad\.keras"):
         Network.load(path)
+
+
+def test_what_is_heard_is_the_answer_and_what_it_was_read_from():
+    network = Network(PARAMS, templates=unit_vectors(template_cues(PARAMS)))
+    answer, distribution, log_odds = network.hear(samples(4))
+    assert distribution is None                      # of a network that has not measured its errors
+    assert np.isnan(log_odds).all()
+    some = network.reading_of(network.outputs(samples(400))).predictors
+    network.calibrate(some[:200], np.linspace(0.1, 9, 200), some[200:])
+    answer, distribution, log_odds = network.hear(samples(4))
+    np.testing.assert_allclose(distribution.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(answer.azimuth_deg, network.azimuth_deg(samples(4)))
+    assert np.isfinite(log_odds).all()
+
+
+def test_noise_alone_survives_saving(tmp_path):
+    network = Network(PARAMS, templates=unit_vectors(template_cues(PARAMS)))
+    some = network.reading_of(network.outputs(samples(400))).predictors
+    network.calibrate(some[:200], np.linspace(0.1, 9, 200), some[200:])
+    network.save(tmp_path / "model.keras")
+    again = Network.load(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again.hear(samples(3)).source_log_odds, network.hear(samples(3)).source_log_odds)
+
+
+def test_another_head_changes_what_is_compared_and_only_that():
+    network = Network(PARAMS, templates=unit_vectors(template_cues(PARAMS)))
+    before = network.outputs(samples(3)).output
+    cues = template_cues(PARAMS)
+    given = network.outputs(samples(3), np.repeat((0.5 * cues)[np.newaxis], 3, axis=0).astype(np.float16)).output
+    zeros = network.outputs(samples(3), np.zeros((3, *cues.shape), np.float16)).output
+    np.testing.assert_allclose(zeros, before, atol=1e-6)     # none of its own: the network's
+    network.compare_with((0.5 * cues).astype(np.float16).astype(np.float32))
+    np.testing.assert_allclose(network.outputs(samples(3)).output, given, atol=1e-5)
+    assert np.abs(given - before).max() > 1e-4
+
+
+def test_the_original_compares_with_no_head():
+    with pytest.raises(BadInput, match="--head does nothing"):
+        Network(replace(PARAMS, model="original")).compare_with(template_cues(PARAMS))

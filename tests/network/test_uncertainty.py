@@ -104,3 +104,21 @@ def test_half_widths_of_a_mirrored_answer_are_the_same():
     mirrored = error_predictors(-azimuth_deg, width_deg, distribution[:, ::-1])
     calibration = Calibration.fit(predictors, rng.uniform(0, 9, 900))
     np.testing.assert_array_equal(calibration.half_widths(predictors), calibration.half_widths(mirrored))
+
+
+def test_noise_alone_is_told_from_sources_where_training_heard_it():
+    rng = np.random.default_rng(0)
+    source, noise = rng.normal(0, 1, (2000, 3)), rng.normal(2.5, 1, (2000, 3))
+    error_deg = np.abs(rng.normal(0, 2, 2000))
+    taught, untaught = Calibration.fit(source, error_deg, noise), Calibration.fit(source, error_deg)
+    assert np.mean(taught.source_log_odds(source) > 0) > 0.97
+    assert np.mean(taught.source_log_odds(noise) < 0) > 0.97
+    assert np.isnan(untaught.source_log_odds(source)).all()
+
+
+def test_noise_alone_moves_no_half_width():
+    rng = np.random.default_rng(1)
+    predictors, error_deg = rng.normal(0, 1, (3000, 2)), np.abs(rng.normal(0, 3, 3000))
+    noise = rng.normal(0, 1, (3000, 2))
+    one, other = (Calibration.fit(predictors, error_deg, each).half_widths(predictors)[0] for each in (noise, None))
+    np.testing.assert_allclose(np.median(one), np.median(other), rtol=0.05)

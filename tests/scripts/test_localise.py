@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 import soxr
-from helpers import ROOT, FakeHearing, from_all_around, one_sentence, run_script, through_the_head
+from helpers import ROOT, FakeHearing, from_all_around, one_sentence, run_script, through_the_head, write_head
 
 import Localise
 from console import BadInput
@@ -73,6 +73,49 @@ def test_talkers_are_where_they_are_and_silence_is_a_gap(localised, name):
         assert np.median(np.abs(np.array(heard) - azimuth_deg)) < 3
     assert set(azimuths(table, 3.6, 5.4)) == {""}
     assert all(float(row["level_db"]) < -80 for row in table if 3.6 <= float(row["time_s"]) <= 5.4)
+
+
+@pytest.fixture(scope="module")
+def unequal(talk, tmp_path_factory):
+    """A talker at 30 degrees in a little noise from all around, whose right channel is 6 dB too loud: a file."""
+    signal, noise = talk
+    talker = signal[6 * RATE:]
+    ears = talker + 0.3 * np.sqrt(np.square(talker).mean()) * from_all_around(noise / noise.std(), len(talker)) / 6
+    path = tmp_path_factory.mktemp("unequal") / "unequal.wav"
+    sf.write(path, 0.3 * ears / np.abs(ears).max() * [1, 2], RATE, subtype="PCM_24")
+    return path
+
+
+@pytest.mark.slow
+def test_unequal_microphones_are_balanced_and_told(unequal, tmp_path):
+    balanced = run_script("Localise.py", unequal, "--out", tmp_path / "auto")
+    left = run_script("Localise.py", unequal, "--out", tmp_path / "off", "--balance", "off")
+    told = re.search(r"right channel (\d+) dB louder", balanced.stderr)
+    assert 5 <= int(told[1]) <= 7
+    assert "--balance off" in balanced.stderr
+    assert "louder than the other" not in left.stderr
+    heard = [each for each in azimuths(rows(tmp_path / "auto", "unequal"), 0, 3) if each != ""]
+    assert np.median(np.abs(np.array(heard) - 30)) < 3
+
+
+@pytest.mark.slow
+def test_rows_say_which_are_carried_over(unequal, tmp_path):
+    run_script("Localise.py", unequal, "--out", tmp_path / "smooth")
+    run_script("Localise.py", unequal, "--out", tmp_path / "single", "--no-smoothing")
+    assert tuple(rows(tmp_path / "smooth", "unequal")[0]) == Localise.COLUMNS
+    assert {row["carried"] for row in rows(tmp_path / "single", "unequal")} == {"0"}
+
+
+@pytest.mark.slow
+def test_a_head_of_ones_own_is_compared_with(unequal, tmp_path):
+    own = tmp_path / "mine.sofa"
+    write_head(own)
+    run_script("Localise.py", unequal, "--out", tmp_path / "own", "--head", own, "--format", "json")
+    made = json.loads((tmp_path / "own" / "unequal.json").read_text())
+    assert made["head"] == str(own)
+    assert abs(made["azimuth_deg"] - 30) < 4
+    missing = run_script("Localise.py", unequal, "--out", tmp_path / "no", "--head", tmp_path / "no.sofa", status=2)
+    assert "no.sofa" in one_sentence(missing.stderr)
 
 
 @pytest.mark.slow
@@ -172,7 +215,8 @@ def test_channels_are_picked_as_asked(write):
 
 
 def test_a_textgrid_covers_the_recording_without_holes():
-    track = Track(np.array([0.5, 0.6, 0.7, 0.8]), np.array([10.2, 9.8, np.nan, -0.3]), np.ones(4), np.zeros(4), np.zeros(4, bool))
+    track = Track(np.array([0.5, 0.6, 0.7, 0.8]), np.array([10.2, 9.8, np.nan, -0.3]), np.ones(4), np.zeros(4),
+                  np.zeros(4, bool))
     text = Localise.textgrid(track, 1.3)
     edges = [(float(a), float(b)) for a, b in re.findall(r"xmin = ([\d.]+)\n\s+xmax = ([\d.]+)\n\s+text", text)]
     assert re.findall(r'text = "(.*)"', text) == ["10", "", "0"]
