@@ -39,6 +39,7 @@ SCENES = {  # name of the picture: (its title, what is changed)
     "rt60_s": ("room, RT60 0.6 s, DRR 0 dB", {"rt60_s": (0.6, 0.6), "drr_db": (0, 0)}),
     "mic_level_db": ("microphones up to 3 dB apart", {"mic_level_db": 3.0}),
     "mic_colour_db": ("microphone spectra 1 dB", {"mic_colour_db": 1.0}),
+    "band_limit_share": ("a recording that ends below 7.5 kHz", {"band_limit_share": 1.0, "sensor_snr_db": (40, 40)}),
     "sensor_snr_db": ("sensor noise 15 dB below", {"sensor_snr_db": (15, 15)}),
     "source_level_db": ("sensor noise 15 dB below, source 10 dB weaker",
                         {"sensor_snr_db": (15, 15), "source_level_db": (-10, -10)}),
