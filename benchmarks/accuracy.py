@@ -69,6 +69,9 @@ def parse_args(argv=None):
     parser.add_argument("--hrtf", metavar="DIR", help="SOFA sets of dummy heads, compared with MIT KEMAR")
     parser.add_argument("--only", metavar="PART", nargs="+", choices=PARTS,
                         help=f"of {', '.join(PARTS)} (default: those whose folders are given)")
+    parser.add_argument("--model-alone", action="store_true",
+                        help="of the parts rooms and kemar measure the model alone, and keep the stored figures of the "
+                             "other methods, which do not depend on it")
     parser.add_argument("--from-csv", action="store_true",
                         help="measure nothing: write the page and the pictures from accuracy.csv and accuracy.json")
     parser.add_argument("--model", metavar="DIR", default=PRETRAINED, help="with best.keras (default: pretrained)")
@@ -133,7 +136,8 @@ def measure_parts(args, out):
         if part == "kemar":
             run |= {"processors": os.cpu_count(), "ms_a_sample": {
                 row["system"]: round(row["ms_a_sample"], 3) for row in rows if "ms_a_sample" in row}}
-        store(part, rows, run, out)
+        keeps = args.model_alone and part in ("rooms", "kemar")
+        store(part, rows, run, out, keeps_others=keeps)
 
 
 def find_test_audio(args, params):
@@ -166,7 +170,8 @@ def kemar_conditions(args):
 
 def measure_conditions(wanted, speech, noise, args, params):
     """Measure conditions, each with its set, on all pairs of speech and noise: yields the rows of each."""
-    systems = conditions.network_systems(args) | conditions.methods_without_learning(params)
+    systems = ({"model": conditions.answers_of(conditions.load_model(args))} if args.model_alone else
+               conditions.network_systems(args) | conditions.methods_without_learning(params))
     pairs = [(s, n) for s in speech for n in noise]
     for condition, source in wanted:
         head = conditions.head_of(condition, source, params)
@@ -204,10 +209,20 @@ def command_of(args, part):
 
 # ------------------------------------------------------------------------------------------------------- stored figures
 
-def store(part, rows, run, out):
-    """Put the rows and the run of a part in the place of those before, and leave the other parts alone."""
+def store(part, rows, run, out, keeps_others=False):
+    """Put the rows and the run of a part in the place of those before, and leave the other parts alone.
+
+    `keeps_others`: rows of methods that were not measured stay, as far as they are of the same conditions and SNRs.
+    """
     others, runs = read_figures(out) if (out / "accuracy.csv").exists() else ([], {})
+    of_part = [row for row in others if row["table"] in PARTS[part].tables]
     others = [row for row in others if row["table"] not in PARTS[part].tables]
+    if keeps_others:
+        measured = {row["system"] for row in rows}
+        wanted = {tuple(row[name] for name in (*conditions.CONDITION_COLUMNS, "snr_db")) for row in rows}
+        others += [row for row in of_part if row["system"] not in measured
+                   and tuple(row[name] for name in (*conditions.CONDITION_COLUMNS, "snr_db")) in wanted]
+        run = runs.get(part, {}) | run
     order = [table for each in PARTS.values() for table in each.tables]
     runs = runs | {part: run}
     write_figures(sorted([*others, *rows], key=lambda row: order.index(row["table"])),

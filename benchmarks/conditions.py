@@ -169,6 +169,7 @@ def head_of(condition, source, params):
     directions_deg = mixing.directions_deg(params_of(condition, params))
     head = hrir.load(source, params.sample_rate_hz, 180 - directions_deg if condition.variant == "behind" else
                      directions_deg, params.hrir_padding_samples)
+    head = head._replace(azimuth_deg=directions_deg)  # of what is behind, that of its mirror image
     if condition.variant == "levelled":
         level = np.sqrt(np.square(head.response).sum(axis=(1, 2), keepdims=True))
         head = head._replace(response=head.response * (level[hrir.front(directions_deg)] / level))
