@@ -108,7 +108,7 @@ def scene_params(args, split):
     if args.hrir:
         given["hrir_set"] = tuple(args.hrir)
     if args.hrir_weights:
-        given["hrir_weights"] = tuple(args.hrir_weights)
+        given["hrir_weights"] = _plain(args.hrir_weights)
     if "snr_db" in given and "snr_range_db" in given:
         raise BadInput("--snr-db and --snr-range-db exclude each other; give steps or a range.")
     values = {"snr_db": _usual_snr_db(split)}

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile as sf
+from helpers import write_head
 
 import hrir
 from console import BadInput
@@ -129,6 +130,25 @@ def test_noise_comes_from_the_directions_that_a_set_has(monkeypatch, capsys):
     _, params = spatialise.load_heads(replace(PARAMS, azimuth_deg=(0,)))
     assert params.circle_deg == tuple(range(-60, 61, 5))
     assert "Noise comes from 25 of 37 directions, -60 to 60 degrees" in capsys.readouterr().err
+
+
+def test_the_heads_of_a_folder_share_its_weight(tmp_path, capsys):
+    (tmp_path / "people").mkdir()
+    for name in ("one", "two", "three"):
+        write_head(tmp_path / "people" / f"{name}.sofa")
+    named = ("mit_kemar", str(tmp_path / "people"))
+    heads, params = spatialise.load_heads(replace(PARAMS, hrir_set=named, hrir_weights=(1, 6)))
+    assert [(head.name, head.share) for head in heads] == [("mit_kemar", 1), ("one", 2), ("three", 2), ("two", 2)]
+    assert spatialise.scenes_with(heads, params)["hrir_weights"] == [1, 2, 2, 2]
+    heads, params = spatialise.load_heads(replace(PARAMS, hrir_set=named))
+    assert {head.share for head in heads} == {1}
+    assert "hrir_weights" not in spatialise.scenes_with(heads, params)
+    assert "and" not in capsys.readouterr().err
+
+
+def test_weights_are_refused_where_they_do_not_fit():
+    with pytest.raises(BadInput, match="--hrir-weights 1 2 is not possible: it takes a number above 0 for"):
+        replace(PARAMS, hrir_weights=(1, 2))
 
 
 def test_two_sets_of_one_name_are_refused(monkeypatch):
