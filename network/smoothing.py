@@ -10,7 +10,6 @@ that stands alone, as a reflection makes it, weighs less than its neighbours. Be
 talkers take turns.
 """
 import numpy as np
-from scipy.special import expit
 
 LOOKS_PER_SAMPLE = 2.0   # that count as independent: rows overlap, and a network also answers for parts of a sample
 DOUBT = 0.02             # of every row: share of its distribution that is spread over all directions
@@ -18,7 +17,7 @@ MOST_LOG_ODDS = 6.0      # of a row for or against a source
 SILENT_LOG_ODDS = -25.0  # of silence
 WALK_DEG_PER_ROOT_S = 12.0  # standard deviation of where a source is a second later: 3.8 degrees after 0.1 s
 TURNS_PER_S = 0.1        # how often another source takes over, from anywhere
-STARTS_PER_S, STOPS_PER_S = 0.5, 0.5   # how often sound begins and ends
+STARTS_PER_S, STOPS_PER_S = 0.1, 0.1   # how often sound begins and ends
 LONGEST_STEP_S = 0.1     # in which a source moves by no more than one direction of the grid
 
 
@@ -66,9 +65,11 @@ class Chain:
         is_silent = np.isneginf(source_log_odds)
         log_odds = np.where(is_silent, SILENT_LOG_ODDS, np.clip(source_log_odds, -MOST_LOG_ODDS, MOST_LOG_ODDS))
         told = np.where(is_silent[:, np.newaxis], 1, (1 - DOUBT) * distribution.shape[1] * distribution + DOUBT)
-        # Where it is, the distribution says, as far as there is a source; whether there is one, the log odds alone.
-        where = told ** (self._weight * expit(log_odds))[:, np.newaxis]
-        return np.stack((where * np.exp(self._weight * log_odds)[:, np.newaxis], where), axis=1)
+        # Of noise alone, which is heard anywhere, every direction is as likely: the mean over them. So rows that agree
+        # speak for a source, and rows that scatter against one.
+        where = told ** self._weight
+        where /= where.mean(axis=1, keepdims=True)
+        return np.stack((where * np.exp(self._weight * log_odds)[:, np.newaxis], np.ones_like(where)), axis=1)
 
     def advanced(self, before, evidence):
         """Give the probabilities (2, class) after a row, by those before it, or None, and its evidence (2, class)."""

@@ -29,6 +29,7 @@ from network.uncertainty import uncalibrated_half_width
 from params import GREATEST_RATE_HZ, LEAST_RATE_HZ, Params
 
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained" / "best.keras"
+
 SURE_LOG_ODDS = 2.0          # of a source, where it follows from a half-width alone
 AGREES_DEG = 5.0             # of a row with what its neighbours say, at least
 TOLD_IMBALANCE_DB = 2.0      # of the channels' levels, from which on it is told

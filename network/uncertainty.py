@@ -19,8 +19,9 @@ LEAST_DISAGREEMENT_DEG = 0.3    # less means nothing: templates stand 5 degrees 
 LEAST_DOUBT = 1e-3         # probability outside of the likeliest class; the labels leave half
 LEAST_ERROR_DEG = 0.05     # their logarithm is predicted, and they may be 0
 MOST_ERROR_DEG = 180.0
-LEAST_OF_TERM = 40         # answers for each term of a calibration: fewer fix 95 % poorly
+LEAST_OF_TERM = 100        # answers for each term of a calibration: fewer fix 95 % poorly
 MOST_OF_FIT = 20_000       # answers: a second or two, and more hardly change it
+MOST_DEGREE = 3            # of the polynomial: with 2, too wide for the known head and too narrow for strangers
 RIDGE = 1e-4               # on the factors of the logistic regression, which else grow without end where it is easy
 RARE_SHARE = 0.005         # of a predictor's values at either end, beyond which it is clipped
 
@@ -104,7 +105,7 @@ def error_predictors(azimuth_deg, width_deg, distribution, disagreement_deg=None
 class Calibration(NamedTuple):
     """Predict the 68 and 95 % half-widths of answers from their error predictors.
 
-    The logarithm of either half-width is a polynomial of second degree in the predictors (quantile regression: Koenker
+    The logarithm of either half-width is a polynomial of third degree in the predictors (quantile regression: Koenker
     and Bassett, Econometrica 46, 1978). `least` and `greatest` of each predictor are the ends of -1..1; `terms_68` and
     `terms_95` are the factors of 1, of the predictors and of their products, as far as there were answers enough to fit
     them. `terms_source` are those of the log odds that there is a source rather than noise from all around (logistic
@@ -177,10 +178,11 @@ class Calibration(NamedTuple):
 
 
 def _terms(predictors, least, greatest):
-    """List 1, each predictor on a scale of -1..1 and their products: (n, predictor) -> (n, term)."""
+    """List 1, each predictor on a scale of -1..1, products of two and of three: (n, predictor) -> (n, term)."""
     scaled = np.clip((predictors - least) / np.maximum(greatest - least, 1e-6) * 2 - 1, -1, 1).T
-    pairs = combinations_with_replacement(range(len(scaled)), 2)
-    return np.stack([np.ones(len(predictors)), *scaled, *(scaled[one] * scaled[other] for one, other in pairs)], axis=1)
+    chosen = (each for degree in range(MOST_DEGREE + 1)
+              for each in combinations_with_replacement(range(len(scaled)), degree))
+    return np.stack([np.prod(scaled[list(each)], axis=0) for each in chosen], axis=1)
 
 
 def _quantile_regression(terms, values, share):

@@ -34,6 +34,8 @@ CHUNKS_PER_EPOCH = 288  # between validations and checkpoints: 36,864 samples
 VALIDATION_CHUNKS, VALIDATION_AZIMUTHS = 128, 6   # uncertainties are measured on them, which takes many scenes
 TRAINING, VALIDATION = 0, 1
 NOISE_ALONE_SNR_DB = -100.0   # of validation chunks of noise alone
+TURNED_DEG = 2.5        # standard deviation of where people look when told to look ahead: by 0.017 ms the delays from
+                        # left and right differ in 60 people's heads (CIPIC, SADIE I), of 0.0067 ms a degree there
 HEADS_KEPT = 10         # of a folder of so many heads or more, one in so many is kept for validation
 
 
@@ -162,7 +164,7 @@ def _split_speech(speech, params):
 
 
 def split_heads(heads):
-    """Split heads into those that train and those that validate.
+    """Split heads into those that train and those that validate, where those that are kept are drawn for their folder.
 
     Of a folder or pattern of HEADS_KEPT or more, one in HEADS_KEPT is kept, whatever the seed; the others do both.
 
@@ -171,15 +173,20 @@ def split_heads(heads):
     >>> people = [head._replace(name=f"person {n}", sha256=str(n), of="people") for n in range(20)]
     >>> [len(each) for each in split_heads([head, *people])]
     [19, 3]
+    >>> [each.share for each in split_heads([head, *people])[1]]
+    [1.0, 10.0, 10.0]
     """
-    kept = set()
+    kept, shares = set(), {}
     for source in {head.of for head in heads}:
         digests = sorted(head.sha256 for head in heads if head.of == source)
         if len(digests) >= HEADS_KEPT:
-            kept |= set(np.random.default_rng(0).permutation(digests)[:len(digests) // HEADS_KEPT].tolist())
+            some = np.random.default_rng(0).permutation(digests)[:len(digests) // HEADS_KEPT].tolist()
+            kept |= set(some)
+            shares |= dict.fromkeys(some, len(digests) / len(some))
     does_both = {head.sha256 for head in heads if sum(each.of == head.of for each in heads) < HEADS_KEPT}
     return ([head for head in heads if head.sha256 not in kept],
-            [head for head in heads if head.sha256 in kept | does_both])
+            [head._replace(share=head.share * shares.get(head.sha256, 1.0)) for head in heads
+             if head.sha256 in kept | does_both])
 
 
 @contextmanager
@@ -205,8 +212,9 @@ def _begin_worker(speech, parts, noise, heads, params, scenes_of_chunk):
     free_field = replace(params, room_share=0.0, mic_level_db=min(params.mic_level_db, 1.0), band_limit_share=0.0,
                          other_sounds_share=0.0)
     training_heads, validation_heads = split_heads(heads)
+    strangers = {head.name for head in validation_heads} - {head.name for head in training_heads}
     _worker.update(files=parts.files(speech), keeps=(parts.trains, parts.validates), noise=noise,
-                   scenes=scenes_of_chunk, audio=AudioCache(params),
+                   strangers=strangers, scenes=scenes_of_chunk, audio=AudioCache(params),
                    mixers={TRAINING: [mixing.Mixer(params, training_heads)],
                            VALIDATION: [mixing.Mixer(params, validation_heads),
                                         mixing.Mixer(free_field, validation_heads),
@@ -236,7 +244,8 @@ def _make_chunk(part, epoch, number):
     Two validation chunks in four are in the free field with like microphones, where most are tested: uncertainties
     measured in rooms alone would be too wide there. One of these two has the heads as measured; the other also varies
     them, for strangers differ more from all that trained than those of the same collection. One chunk in four is noise
-    alone, with NaN for labels.
+    alone, with NaN for labels. People's heads are turned a little, as strangers' are; the few that are kept would not
+    show how much. Those compared with their own templates are not: these turn, too.
     """
     mixers = _worker["mixers"][part]
     mixer = mixers[number % len(mixers)]
@@ -260,6 +269,8 @@ def _make_chunk(part, epoch, number):
             if own is not None:
                 head = len(templates)
                 templates.append(own.astype(np.float16))
+        is_turned = part == VALIDATION and not head and speech.scene.hrir in _worker["strangers"]
+        turned_deg = rng.normal(0, TURNED_DEG) if is_turned else 0.0
         for _ in range(noises):
             noise_file = _worker["noise"][rng.integers(len(_worker["noise"]))]
             noise = mixer.noise_at_ears(rng, speech.scene, audio.noise(noise_file),
@@ -268,7 +279,8 @@ def _make_chunk(part, epoch, number):
             gain = noise_gain(speech.front, noise.signals, snrs_db[rng.integers(len(snrs_db))])
             mixer.cues(speech, noise, gain, out=cues)
             samples[order[at:at + azimuths]] = cues
-            labels[order[at:at + azimuths]] = np.nan if is_noise_alone else speech.azimuth_deg
+            labels[order[at:at + azimuths]] = (
+                np.nan if is_noise_alone else speech.azimuth_deg + turned_deg)
             heads[order[at:at + azimuths]] = head
             at += azimuths
     if not params.own_head_share:

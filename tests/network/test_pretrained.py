@@ -80,7 +80,7 @@ def test_equal_ears_are_straight_ahead(shipped):
         shape = replace(PARAMS, frames=frames).sample_shape
         azimuth_deg, half_width_deg, _ = shipped.answer(np.zeros((1, *shape), np.float16))
         assert abs(azimuth_deg[0]) < 1
-        assert half_width_deg[0] < 5
+        assert half_width_deg[0] < 8      # of a stranger who may look a few degrees aside
 
 
 @pytest.mark.slow

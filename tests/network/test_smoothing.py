@@ -53,8 +53,14 @@ def test_a_place_is_kept_over_a_pause():
 
 @pytest.mark.parametrize("log_odds", [-np.inf, -4.0])
 def test_no_source_is_heard_where_every_row_says_so(log_odds):
-    heard = smoothed(np.full(20, 10.0), log_odds)[:, 0].sum(axis=1)
-    assert heard.max() < 0.5
+    anywhere = np.random.default_rng(0).uniform(-90, 90, 40)
+    assert smoothed(anywhere, log_odds)[:, 0].sum(axis=1).max() < 0.5
+
+
+def test_rows_that_agree_speak_for_a_source():
+    anywhere = np.random.default_rng(0).uniform(-90, 90, 40)
+    agreeing, scattered = (smoothed(azimuths, -1.0)[:, 0].sum(axis=1) for azimuths in (np.full(40, 10.0), anywhere))
+    assert agreeing.min() > 0.5 > scattered.max()
 
 
 def test_a_single_row_speaks_for_itself():
