@@ -27,9 +27,12 @@ def test_every_condition_snr_and_method_has_one_row():
     rooms = {row["head"] for row in rows if row["table"] == "room"}
     one_head = [*conditions.CONDITIONS, *(each for room in rooms for each in conditions.room_conditions(room))]
     tables = {condition.table for condition in one_head}
+    # The original recipe is trained apart, so a run may lack it: then no room has it.
+    of_rooms = set(SYSTEMS) & {row["system"] for row in rows if row["table"] == "room"}
+    assert of_rooms >= set(SYSTEMS) - {"original"}
     assert {name for name in names if name[0] in tables} == {
         (*condition.columns.values(), snr_db, system) for condition in one_head for snr_db in condition.snrs_db
-        for system in SYSTEMS}
+        for system in (of_rooms if condition.table == "room" else SYSTEMS)}
 
 
 @pytest.mark.slow
