@@ -102,7 +102,7 @@ class Params:
 
     # Localising recordings.
     hop_s: float = 0.1                # from answer to answer
-    most_half_width_95_deg: float = 15.0  # of an answer that counts as a source: measured in docs/recordings.md
+    most_half_width_95_deg: float = 15.0  # of a source, for models whose training heard no noise alone
 
     # Scoring: CNNBSL, the original, counts a prediction as correct that is within 5 degrees when rounded.
     tolerance_deg: float = 5.0

@@ -26,9 +26,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 import console
 from benchmarks import conditions, page, strangers
-from console import BadInput
+from console import BadInput, sha256_of
 from params import Params
-from shards.audio import find_audio, sha256_of
+from shards.audio import find_audio
 
 PRETRAINED = ROOT / "pretrained"
 CSV_COLUMNS = (*conditions.CONDITION_COLUMNS, "snr_db", "system", "samples",

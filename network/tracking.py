@@ -110,10 +110,9 @@ def _network(path, head):
     from network.likelihood import template_cues
     from network.model import Network  # here, not above: TensorFlow takes seconds
 
-    templates = template_cues(Params(), head) if head else None
     network = Network.load(path)
     if head:
-        network.compare_with(templates)
+        network.compare_with(template_cues(Params(), head))
     return network
 
 

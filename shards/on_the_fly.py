@@ -176,17 +176,18 @@ def split_heads(heads):
     >>> [each.share for each in split_heads([head, *people])[1]]
     [1.0, 10.0, 10.0]
     """
-    kept, shares = set(), {}
-    for source in {head.of for head in heads}:
-        digests = sorted(head.sha256 for head in heads if head.of == source)
-        if len(digests) >= HEADS_KEPT:
-            some = np.random.default_rng(0).permutation(digests)[:len(digests) // HEADS_KEPT].tolist()
-            kept |= set(some)
-            shares |= dict.fromkeys(some, len(digests) / len(some))
-    does_both = {head.sha256 for head in heads if sum(each.of == head.of for each in heads) < HEADS_KEPT}
-    return ([head for head in heads if head.sha256 not in kept],
-            [head._replace(share=head.share * shares.get(head.sha256, 1.0)) for head in heads
-             if head.sha256 in kept | does_both])
+    training, validation = [], []
+    for source in dict.fromkeys(head.of for head in heads):
+        group = [head for head in heads if head.of == source]
+        count = len(group) // HEADS_KEPT
+        if not count:
+            training += group
+            validation += group
+            continue
+        kept = set(np.random.default_rng(0).permutation(sorted(head.sha256 for head in group))[:count].tolist())
+        training += [head for head in group if head.sha256 not in kept]
+        validation += [head._replace(share=head.share * len(group) / count) for head in group if head.sha256 in kept]
+    return training, validation
 
 
 @contextmanager
