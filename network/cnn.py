@@ -30,7 +30,7 @@ class Parts(NamedTuple):
 
     `local`: cues (n, bin, frame, 2) -> filters (n, step - 2, value), log-likelihoods (n, step, value);
     `local_of_head`: the same of cues and each sample's own templates (n, 3, cell, direction).
-    `score`: their means over time, (n, value) each -> dict of outputs before softmax and sigmoid (n, direction).
+    `score`: their means over time, (n, value) each -> dict of scores, outputs before softmax and sigmoid (n, direction).
     """
 
     whole: keras.Model
@@ -71,11 +71,12 @@ def build(params):
     for units in DENSE:
         hidden = layer.Dense(units, use_bias=False, kernel_initializer="he_normal")(hidden)
         hidden = layer.ReLU()(layer.BatchNormalization()(hidden))                        # (2, 512), (2, 256)
-    outputs = {"mse": {"azimuth_deg": 1}, "distribution": {"distribution": directions, "presence": directions}}
-    scores = {name: Fold(name=name)(layer.Dense(units, name=f"{name}_dense")(hidden))
-              for name, units in outputs[params.loss].items()}                           # (37,) each
+    units = {"mse": {"azimuth_deg": 1}, "distribution": {"distribution": directions, "presence": directions}}
+    scores = {name: Fold(name=name)(layer.Dense(count, name=f"{name}_dense")(hidden))
+              for name, count in units[params.loss].items()}                             # (37,) each
     score = keras.Model([mean_filtered, mean_likelihoods], scores, name="score")
 
     mean = layer.GlobalAveragePooling1D()
-    whole = keras.Model(cues, score([mean(filtered), mean(likelihoods)]), name="whole")
-    return Parts(whole, local, local_of_head, score)
+    last = {"distribution": layer.Softmax(), "presence": layer.Activation("sigmoid"), "azimuth_deg": layer.Identity()}
+    outputs = {name: last[name](each) for name, each in score([mean(filtered), mean(likelihoods)]).items()}
+    return Parts(keras.Model(cues, outputs, name="whole"), local, local_of_head, score)
