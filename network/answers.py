@@ -114,7 +114,7 @@ class Listener:
         return self._hearing_of(self.outputs_of_rows(cues, starts, frames))
 
     def _answer_of(self, reading):
-        # Before training has measured its errors, the 68 % half-width is what the width adds to that of the soft labels.
+        # Before training has measured its errors, the 68 % half-width is what the width adds to that of soft labels.
         if self.calibration:
             return Answer(reading.azimuth_deg, *self.calibration.half_widths(reading.predictors))
         half_width_deg = uncalibrated_half_width(reading.width_deg, self.params)

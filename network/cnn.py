@@ -10,11 +10,11 @@ Everything before the mean is local, so that it is computed once for all segment
 the ears and the azimuth must change its sign: everything is computed for the sample and for its mirror image, by the
 same weights, and the two answers are added in the end (group equivariance: Cohen and Welling, ICML 2016).
 
-| output       | shape | what it says                                                        | trained by                    |
-|--------------|-------|---------------------------------------------------------------------|-------------------------------|
-| distribution | 37    | how likely the loudest source is at each azimuth; sums to 1         | cross-entropy with soft labels|
-| presence     | 37    | how likely there is a source at each azimuth, whatever else there is| binary cross-entropy          |
-| azimuth_deg  | 1     | in place of the two with --loss mse: the azimuth of the loudest     | squared error                 |
+| output       | shape | what it says                                               | trained by                     |
+|--------------|-------|------------------------------------------------------------|--------------------------------|
+| distribution | 37    | how likely the loudest source is at each azimuth: sum of 1 | cross-entropy with soft labels |
+| presence     | 37    | how likely there is a source at each azimuth, each of many | binary cross-entropy           |
+| azimuth_deg  | 1     | in place of the two with --loss mse: that of the loudest   | squared error                  |
 """
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ class Parts(NamedTuple):
 
     `local`: cues (n, bin, frame, 2) -> filters (n, step - 2, value), log-likelihoods (n, step, value);
     `local_of_head`: the same of cues and each sample's own templates (n, 3, cell, direction).
-    `score`: their means over time, (n, value) each -> dict of scores, outputs before softmax and sigmoid (n, direction).
+    `score`: their means over time, (n, value) each -> dict of scores (n, direction), before softmax and sigmoid.
     """
 
     whole: keras.Model

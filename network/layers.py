@@ -3,7 +3,8 @@
 Each is local: a step of 2 frames depends on these, and for the filters on its two neighbours. Nothing is padded, so
 that a step's output does not depend on the window that holds it.
 
-Frequencies: 320 bins of 25 Hz (0 Hz has no phase) in 120 cells of 2 bins, of 4 above 4 kHz; 8 cells are one of 15 bands.
+Frequencies: 320 bins of 25 Hz (0 Hz has no phase) in 120 cells of 2 bins, of 4 above 4 kHz; 8 cells are one of 15
+bands.
 """
 import numpy as np
 
@@ -16,7 +17,7 @@ BAND_CELLS = 8
 CELLS_IN_ALL = sum(count for count, _ in CELLS)
 BANDS = CELLS_IN_ALL // BAND_CELLS
 LEAST_CONTRAST = 1e-4
-VOTE_SHARPNESS = (1.5, 3.0, 6.0)   # of softmaxes over log-likelihoods in units of their contrast: broad to nearly one-hot
+VOTE_SHARPNESS = (1.5, 3.0, 6.0)   # of softmaxes over log-likelihoods in units of their contrast: broad to sharp
 
 
 def in_cells(vectors, library=np):

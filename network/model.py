@@ -95,8 +95,8 @@ class Network(Listener):
 
     def _step(self, samples, loudest, has_loudest, presence, is_known, crop, template_cues=None):
         with tf.GradientTape() as tape:
-            each = self._losses(self._core.scores_in_training(samples, crop, template_cues), loudest, has_loudest, presence,
-                                is_known)
+            scores = self._core.scores_in_training(samples, crop, template_cues)
+            each = self._losses(scores, loudest, has_loudest, presence, is_known)
             total = tf.add_n([tf.reduce_mean(each), *self._core.losses])  # with the L2 of the original's convolutions
         variables = self.keras_model.trainable_variables
         self.optimizer.apply_gradients(zip(tape.gradient(total, variables), variables))
@@ -193,7 +193,8 @@ class Network(Listener):
             heads = tf.TensorSpec((None, count, self.params.bins, 2), tf.float16)
             crop = tf.TensorSpec((), tf.float32)
             signatures = {
-                "step": (self._step, [samples, *targets, crop]), "step_own": (self._step, [samples, *targets, crop, heads]),
+                "step": (self._step, [samples, *targets, crop]),
+                "step_own": (self._step, [samples, *targets, crop, heads]),
                 "answer": (core.answer, [samples]), "answer_own": (core.answer, [samples, heads])} if frames else {
                 "local": (core.local, [samples]), "score": (core.score, [values, values])}
             self._compiled[frames] = {name: tf.function(function, input_signature=signature, autograph=False)

@@ -31,4 +31,5 @@ def unit_vectors(cues, library=np, axis=-1):
     cues = library.cast(cues, library.float32) if library is not np else np.asarray(cues, np.float32)
     ipd_rad, lateral = cues[..., 0], library.tanh(cues[..., 1] * NEPER_PER_DB)
     one_over_cosh = library.sqrt(library.maximum(1 - lateral * lateral, 0))
-    return library.stack((lateral, library.cos(ipd_rad) * one_over_cosh, library.sin(ipd_rad) * one_over_cosh), axis=axis)
+    front, side = library.cos(ipd_rad) * one_over_cosh, library.sin(ipd_rad) * one_over_cosh
+    return library.stack((lateral, front, side), axis=axis)

@@ -217,7 +217,8 @@ def _begin_worker(speech, parts, noise, heads, params, scenes_of_chunk):
     training_heads, validation_heads = split_heads(heads)
     strangers = {head.name for head in validation_heads} - {head.name for head in training_heads}
     _worker.update(files=parts.files(speech), keeps=(parts.trains, parts.validates), noise=noise,
-                   strangers=strangers, scenes=scenes_of_chunk, most_talkers=params.most_talkers, audio=AudioCache(params),
+                   strangers=strangers, scenes=scenes_of_chunk, audio=AudioCache(params),
+                   most_talkers=params.most_talkers,
                    mixers={TRAINING: [mixing.Mixer(params, training_heads)],
                            VALIDATION: [mixing.Mixer(each, validation_heads) for each in validation]})
 
