@@ -357,6 +357,6 @@ class Tracker:
 def _presence_of(rows):
     """Return the presence of Rows as float64, 0 where there is none to tell; BadInput without any."""
     if not rows.presence.shape[1]:
-        raise BadInput("this model tells one source at a time, because it did not learn presence; name one that did with "
-                       "--model, or leave out --sources.")
+        raise BadInput("this model tells one source at a time, because it did not learn presence; name one that did "
+                       "with --model, or leave out --sources.")
     return np.where(np.isneginf(rows.source_log_odds)[:, np.newaxis], 0.0, rows.presence.astype(np.float64))

@@ -9,7 +9,7 @@ from scores.textgrid import textgrid
 def tiers_of(text):
     """Read a TextGrid back: dict of the name of a tier to its (begin, end, text)."""
     _, *tiers = re.split(r"    item \[\d+\]:", text)
-    assert f"size = {len(tiers)}" in text
+    assert re.findall(r"^size = (.*)$", text, re.M) == [str(len(tiers))]
     return {re.search(r'name = "(.*)"', tier)[1]:
             [(float(begin), float(end), each) for begin, end, each in
              re.findall(r'xmin = ([\d.]+)\n\s+xmax = ([\d.]+)\n\s+text = "(.*)"', tier)] for tier in tiers}
