@@ -86,7 +86,7 @@ def main(argv=None):
 
     def tracker():
         balance = Balance(params) if args.balance == "auto" else None
-        return Tracker(network.hear, params, hop_frames_of(params), balance, not args.no_smoothing, args.live)
+        return Tracker(network.hear_rows, params, hop_frames_of(params), balance, not args.no_smoothing, args.live)
 
     if args.live:
         live(microphone_blocks(params, args.device), tracker(), args.swap_ears, args.sources)

@@ -2,7 +2,7 @@
 
     track = localise(ears, sample_rate_hz)                   # one call for an array
 
-    tracker = Tracker(network.hear, Params(), hop_frames=5)
+    tracker = Tracker(network.hear_rows, Params(), hop_frames=5)
     for block in blocks:                                     # (n, 2), left ear first
         rows = tracker.push(block)                           # whatever seconds are complete
     track = tracker.track()
@@ -106,7 +106,7 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=PRETRAINED, head=None, smoot
     balance = Balance(params) if balances else None
     if balance:
         balance.add(blocks)
-    tracker = Tracker(_network(model, head).hear, params, hop_frames_of(params), balance, smooths)
+    tracker = Tracker(_network(model, head).hear_rows, params, hop_frames_of(params), balance, smooths)
     tracker.push(blocks)
     tracker.check("the array")
     return tracker.track() if sources == 1 else tracker.sources(sources)
@@ -158,7 +158,7 @@ class Tracker:
 
         Parameters
         ----------
-        hear : callable, samples (n, bin, frame, 2) float16 -> model.Hearing
+        hear : callable, as answers.Listener.hear_rows
         params : Params, for the features, frames, silence_dbfs and most_half_width_95_deg
         hop_frames : int, frames of 20 ms from row to row
         balance : Balance, optional, that has heard the recording, or is to hear it as it comes (`is_live`)
@@ -284,9 +284,8 @@ class Tracker:
 
     def _rows_at(self, starts):
         p, frames = self.params, self.params.frames
-        samples = np.stack([self._cues[:, at:at + frames] for at in starts - self._first])
-        answer, distribution, log_odds, *rest = self._hear(samples)
-        presence = rest[0] if rest and rest[0] is not None else np.empty((len(starts), 0))
+        answer, distribution, log_odds, presence = self._hear(self._cues, starts - self._first, frames)
+        presence = np.empty((len(starts), 0)) if presence is None else presence
         power = np.array([self._power[at:at + frames].mean() for at in starts - self._first])
         level_db = 10 * np.log10(np.maximum(power, 1e-20))
         # Where the network was not taught to tell noise alone: NaN, of one of squared error, counts as sure.
