@@ -4,6 +4,7 @@
     python Localise.py recordings/ --format json         # every audio file of a folder
     python Localise.py meeting.wav --channels 3 4        # of several channels the left and the right ear
     python Localise.py talk.wav --head MINE.sofa         # compared with your own head, as measured
+    python Localise.py meeting.wav --sources 2           # two talkers at a time, each with a number that he keeps
     python Localise.py --live                            # a two-channel input as a moving bar; needs sounddevice
 
 A row is about the second around its time. It has no azimuth where there is no source: in silence, and in noise from all
@@ -19,23 +20,26 @@ from glob import glob
 from pathlib import Path
 
 import numpy as np
-import soxr
 
 import console
 from console import BadInput
 from network.balance import Balance
 from network.likelihood import template_cues
-from network.tracking import PRETRAINED, Tracker, hop_frames_of
+from network.sources import Follower
+from network.tracking import MOST_SOURCES, PRETRAINED, Tracker, hop_frames_of
 from params import Params
 from scores import plots
+from scores.textgrid import textgrid
 from shards.audio import CutShort, audio_paths, ear_blocks
+from shards.microphone import microphone_blocks
 
 FORMATS = ("csv", "json", "textgrid")
 RESULTS = {".png", *(f".{each}" for each in FORMATS)}  # endings of what is written
 OVERVIEW = "all_recordings"  # the table over several recordings
 COLUMNS = ("time_s", "azimuth_deg", "spread_deg", "level_db", "carried")
+SOURCE_COLUMNS = ("time_s", "source", "azimuth_deg", "spread_deg", "confidence", "level_db")  # with --sources
+COUNTS = ("no source", "one source", "two sources", "three sources", "four sources")
 LONGEST_TOLD = 3        # intervals in the line of a recording that was heard in several places
-LIVE_BLOCK_S = 0.1
 
 
 def parse_args(argv=None):
@@ -49,6 +53,8 @@ def parse_args(argv=None):
                         help="your own head as measured, which the network compares with in place of KEMAR")
     parser.add_argument("--hop-s", metavar="S", type=float, default=default.hop_s,
                         help="from answer to answer, in steps of 0.02 s (default: %(default)s)")
+    parser.add_argument("--sources", metavar="N", type=int, choices=range(1, MOST_SOURCES + 1), default=1,
+                        help=f"sources at a time, 1 to {MOST_SOURCES}; each has a number that it keeps (default: 1)")
     parser.add_argument("--out", metavar="DIR", default="localised", help="(default: %(default)s)")
     parser.add_argument("--format", choices=FORMATS, default="csv", help="(default: %(default)s)")
     parser.add_argument("--swap-ears", action="store_true", help="the first channel is the right ear")
@@ -80,10 +86,10 @@ def main(argv=None):
 
     def tracker():
         balance = Balance(params) if args.balance == "auto" else None
-        return Tracker(network.hear, params, hop_frames_of(params), balance, not args.no_smoothing, args.live)
+        return Tracker(network.hear_rows, params, hop_frames_of(params), balance, not args.no_smoothing, args.live)
 
     if args.live:
-        live(microphone_blocks(params, args.device), tracker(), args.swap_ears)
+        live(microphone_blocks(params, args.device), tracker(), args.swap_ears, args.sources)
         return
     out, done, problems = console.folder_for_output(args.out), [], []
     shown = {path: path.relative_to(folder) for folder, path in recordings}
@@ -91,8 +97,9 @@ def main(argv=None):
         try:
             tracked = localise(path, tracker(), args)
             console.folder_for_output((out / name).parent)
-            write(tracked, path, out / name, args)
-            done.append(summary(name, tracked))
+            sources = tracked.sources(args.sources) if args.sources > 1 else None
+            write(tracked, sources, path, out / name, args)
+            done.append(summary(name, tracked, sources))
             print(f"{shown[path]}: {done[-1]['summary']}")
         except BadInput as problem:
             if len(recordings) == 1:
@@ -168,7 +175,9 @@ def localise(path, tracker, args):
     with console.progress(unit=" s", desc=path.name) as bar:
         try:
             for block in ear_blocks(path, params, args.channels):
-                tracker.push(block[:, ::-1] if args.swap_ears else block)
+                rows = tracker.push(block[:, ::-1] if args.swap_ears else block)
+                if args.sources > 1 and len(rows.time_s):
+                    tracker.latest_presence()  # a model that has none is refused at once
                 bar.update(round(len(block) / params.sample_rate_hz, 2))
         except CutShort as problem:
             if tracker.seconds < params.sample_s:
@@ -187,47 +196,66 @@ def rows_of(track):
                "level_db": round(float(level_db), 1), "carried": int(is_carried)}
 
 
-def write(tracker, path, stem, args):
-    """Write the track and its picture, each whole; `stem` is the path without an ending."""
+def rows_of_sources(track, sources):
+    """Yield rows as written, one for each time and source, or one without a source: see SOURCE_COLUMNS."""
+    is_heard = np.array([source.has_source for source in sources]).reshape(len(sources), len(track.time_s))
+    for at, (time_s, level_db) in enumerate(zip(track.time_s, track.level_db)):
+        if not is_heard[:, at].any():
+            yield {"time_s": round(float(time_s), 3), "level_db": round(float(level_db), 1)}
+        for index in np.flatnonzero(is_heard[:, at]):
+            yield {"source": int(index) + 1} | row_of_source(sources[index], at)
+
+
+def row_of_source(source, at):
+    """Make a row in which a source is heard, without its number: see SOURCE_COLUMNS."""
+    time_s, azimuth_deg, half_width_deg, confidence, level_db = (float(values[at]) for values in source)
+    return {"time_s": round(time_s, 3), "azimuth_deg": round(azimuth_deg, 1), "spread_deg": round(half_width_deg, 1),
+            "confidence": round(confidence, 2), "level_db": round(level_db, 1)}
+
+
+def write(tracker, sources, path, stem, args):
+    """Write the track, or the sources unless None, and the picture; `stem` is the path without an ending."""
     track = tracker.track()
     with console.atomic_write(stem.with_name(f"{stem.name}.{args.format}")) as partial, \
             open(partial, "w", newline="", encoding="utf-8") as file:
         if args.format == "csv":
-            rows = csv.DictWriter(file, COLUMNS)
+            rows = csv.DictWriter(file, COLUMNS if sources is None else SOURCE_COLUMNS)
             rows.writeheader()
-            rows.writerows(rows_of(track))
+            rows.writerows(rows_of(track) if sources is None else rows_of_sources(track, sources))
         elif args.format == "json":
-            azimuth_deg, half_width_deg = (None if np.isnan(each) else round(each, 1) for each in track.overall())
-            json.dump({"recording": path.name, "model": str(args.model), "hop_s": args.hop_s,
-                       "head": args.head, "balance": args.balance, "smoothing": not args.no_smoothing,
-                       "swap_ears": args.swap_ears, "channels": args.channels or [1, 2],
-                       "seconds": round(tracker.seconds, 3), "azimuth_deg": azimuth_deg, "spread_deg": half_width_deg,
-                       "rows": list(rows_of(track))}, file, indent=1)
+            made_with = {"recording": path.name, "model": str(args.model), "hop_s": args.hop_s,
+                         "head": args.head, "balance": args.balance, "smoothing": not args.no_smoothing,
+                         "swap_ears": args.swap_ears, "channels": args.channels or [1, 2],
+                         "seconds": round(tracker.seconds, 3)}
+            told = overall(track) | {"rows": list(rows_of(track))} if sources is None else {
+                "most_sources": args.sources,
+                "sources": [overall_of_source(source, number) | {
+                    "rows": [row_of_source(source, at) for at in np.flatnonzero(source.has_source)]}
+                    for number, source in enumerate(sources, 1)]}
+            json.dump(made_with | told, file, indent=1)
         else:
-            file.write(textgrid(track, tracker.seconds))
-    plots.track(track, tracker.spectrogram.power(), tracker.params.sample_rate_hz, path.name,
-                stem.with_name(f"{stem.name}.png"))
+            tiers = {"azimuth_deg": track.azimuth_deg} if sources is None else {
+                f"source_{number}": source.azimuth_deg for number, source in enumerate(sources, 1)}
+            none = {"source_1": np.full(len(track.time_s), np.nan)}                   # Praat wants a tier
+            file.write(textgrid(tiers or none, track.time_s, tracker.seconds))
+    drawn_over = (tracker.spectrogram.power(), tracker.params.sample_rate_hz, path.name,
+                  stem.with_name(f"{stem.name}.png"))
+    if sources is None:
+        plots.track(track, *drawn_over)
+    else:
+        plots.sources(track.time_s, sources, *drawn_over)
 
 
-def textgrid(track, seconds):
-    """A Praat TextGrid with one tier: intervals of one azimuth in whole degrees, empty where there is no source."""
-    middles = (track.time_s[1:] + track.time_s[:-1]) / 2
-    edges = [0.0, *middles.tolist(), seconds]
-    texts = [str(round(azimuth_deg)) if np.isfinite(azimuth_deg) else "" for azimuth_deg in track.azimuth_deg]
-    intervals = []
-    for begin, end, text in zip(edges, edges[1:], texts):
-        if intervals and intervals[-1][2] == text:
-            intervals[-1][1] = end
-        else:
-            intervals.append([begin, end, text])
-    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {seconds:.4f}",
-             "tiers? <exists>", "size = 1", "item []:", "    item [1]:", '        class = "IntervalTier"',
-             '        name = "azimuth_deg"', "        xmin = 0", f"        xmax = {seconds:.4f}",
-             f"        intervals: size = {len(intervals)}"]
-    for number, (begin, end, text) in enumerate(intervals, 1):
-        lines += [f"        intervals [{number}]:", f"            xmin = {begin:.4f}", f"            xmax = {end:.4f}",
-                  f'            text = "{text}"']
-    return "\n".join([*lines, ""])
+def overall(track):
+    """Round what is told of a whole Track or Source: its median azimuth and half-width; None without any."""
+    return dict(zip(("azimuth_deg", "spread_deg"),
+                    (None if np.isnan(each) else round(each, 1) for each in track.overall())))
+
+
+def overall_of_source(source, number):
+    """Sum up a source: its number, median azimuth and half-width, and when it is first and last heard."""
+    span = source.span()
+    return {"source": number} | overall(source) | {"start_s": round(span.start_s, 3), "end_s": round(span.end_s, 3)}
 
 
 def in_words(tracker):
@@ -248,13 +276,36 @@ def in_words(tracker):
     return f"several places, {told}{' and others' if len(intervals) > LONGEST_TOLD else ''}; {share}."
 
 
-def summary(name, tracker):
-    """Sum up a recording for the table over several: dict of its name, duration, azimuth, half-width and one line."""
-    track = tracker.track()
-    azimuth_deg, half_width_deg = (None if np.isnan(each) else round(each, 1) for each in track.overall())
-    return {"recording": name, "seconds": round(tracker.seconds, 3), "azimuth_deg": azimuth_deg,
-            "spread_deg": half_width_deg, "source_percent": round(100 * float(track.has_source.mean()), 1),
-            "summary": in_words(tracker)}
+def sources_in_words(sources, seconds):
+    """Describe the sources of a recording in one line: how many, where, and from when to when."""
+    if not sources:
+        return f"no source in {seconds:.1f} s."
+    longest = sorted(sorted(range(len(sources)), key=lambda at: -sources[at].has_source.sum())[:MOST_SOURCES])
+    told = []
+    for span in (sources[at].span() for at in longest):
+        where = side_of((span.start_deg + span.end_deg) / 2) if not span.moves else \
+            f"{side_of(span.start_deg)} to {side_of(span.end_deg)}"
+        told.append(f"{where} from {span.start_s:.1f} to {span.end_s:.1f} s")
+    count = COUNTS[len(sources)] if len(sources) < len(COUNTS) else f"{len(sources)} sources"
+    share = np.any([source.has_source for source in sources], axis=0).mean()
+    return (f"{count}, {'; '.join(told)}{' and others' if len(sources) > len(told) else ''}; "
+            f"heard in {100 * share:.0f} % of {seconds:.1f} s.")
+
+
+def summary(name, tracker, sources=None):
+    """Sum up a recording for the table over several: dict of its name, duration, azimuth, half-width and one line.
+
+    With `sources`, a list of them stands in place of the azimuth and half-width.
+    """
+    track, seconds = tracker.track(), round(tracker.seconds, 3)
+    if sources is None:
+        return {"recording": name, "seconds": seconds} | overall(track) | {
+            "source_percent": round(100 * float(track.has_source.mean()), 1), "summary": in_words(tracker)}
+    is_heard = np.any([source.has_source for source in sources] or [np.zeros(1)], axis=0)
+    return {"recording": name, "seconds": seconds,
+            "sources": [overall_of_source(source, number) for number, source in enumerate(sources, 1)],
+            "source_percent": round(100 * float(is_heard.mean()), 1),
+            "summary": sources_in_words(sources, tracker.seconds)}
 
 
 def write_overview(rows, path):
@@ -271,54 +322,38 @@ def side_of(azimuth_deg):
 
 # ----------------------------------------------------------------------------------------------------------------- live
 
-def live(blocks, tracker, swap_ears=False, file=None):
-    """Show the azimuth of blocks (n, 2) as they come, as a bar in the terminal, until they end or Ctrl-C."""
+def live(blocks, tracker, swap_ears=False, most_sources=1, file=None):
+    """Show the azimuth of blocks (n, 2) as they come, as a bar in the terminal, until they end or Ctrl-C.
+
+    Of several sources, each is marked by its number.
+    """
     file = file or sys.stdout
+    follower = Follower(tracker.hop_s, tracker.params, most_sources)
     for block in blocks:
         track = tracker.push(block[:, ::-1] if swap_ears else block)
-        if len(track.time_s):
-            azimuth_deg = track.azimuth_deg[-1]
-            half_width_deg = track.half_width_68_deg[-1]
-            where = "no source" if np.isnan(azimuth_deg) else f"{side_of(azimuth_deg)} ± {half_width_deg:.0f}"
-            file.write(f"\r{bar_of(azimuth_deg)} {track.level_db[-1]:4.0f} dB  {where:<30}")
-            file.flush()
+        if not len(track.time_s):
+            continue
+        if most_sources > 1:
+            heard = follower.push(tracker.latest_presence())
+            bar = bar_of([each.azimuth_deg for each in heard], "".join(str(each.number % 10) for each in heard))
+            where = ", ".join(f"{each.number}: {side_of(each.azimuth_deg)}" for each in heard)
+        else:
+            azimuth_deg, half_width_deg = track.azimuth_deg[-1], track.half_width_68_deg[-1]
+            bar = bar_of(azimuth_deg)
+            where = "" if np.isnan(azimuth_deg) else f"{side_of(azimuth_deg)} ± {half_width_deg:.0f}"
+        file.write(f"\r{bar} {track.level_db[-1]:4.0f} dB  {where or 'no source':<{30 * most_sources}}")
+        file.flush()
     file.write("\n")
 
 
-def bar_of(azimuth_deg, width=61):
-    """Left to right in characters with the azimuth marked: "left [....|..#.] right"."""
+def bar_of(azimuth_deg, marks="#", width=61):
+    """Left to right in characters, each azimuth with its mark: "left [....|..#.] right"."""
     cells = ["."] * width
     cells[width // 2] = "|"
-    if np.isfinite(azimuth_deg):
-        cells[round((azimuth_deg + 90) / 180 * (width - 1))] = "#"
+    for each, mark in zip(np.atleast_1d(azimuth_deg), marks):
+        if np.isfinite(each):
+            cells[round((each + 90) / 180 * (width - 1))] = mark
     return f"left [{''.join(cells)}] right"
-
-
-def microphone_blocks(params, device=None):
-    """Yield blocks (n, 2) at params.sample_rate_hz of a two-channel input; BadInput where there is none.
-
-    An input that does not know this rate is opened at its own and resampled.
-    """
-    try:
-        import sounddevice
-    except (ImportError, OSError) as problem:  # OSError: the package is there, the PortAudio library is not
-        raise BadInput(f"--live needs the package sounddevice ({problem}); install it with pip install -r "
-                       "requirements-live.txt.") from problem
-    device = int(device) if device is not None and device.isdigit() else device
-    rate_hz, to_rate = params.sample_rate_hz, None
-    try:
-        try:
-            sounddevice.check_input_settings(device=device, channels=2, dtype="float32", samplerate=rate_hz)
-        except sounddevice.PortAudioError:
-            rate_hz = sounddevice.query_devices(device, "input")["default_samplerate"]
-            to_rate = soxr.ResampleStream(rate_hz, params.sample_rate_hz, 2, dtype="float32")
-        with sounddevice.InputStream(samplerate=rate_hz, device=device, channels=2, dtype="float32") as stream:
-            while True:
-                block = stream.read(round(LIVE_BLOCK_S * rate_hz))[0]
-                yield to_rate.resample_chunk(block) if to_rate else block
-    except (sounddevice.PortAudioError, ValueError) as problem:
-        raise BadInput(f"--live finds no two-channel input ({problem}); connect one, choose one with --device, or "
-                       "localise a recording.") from problem
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@
 A quarter of the speech files is kept for validation. Without --epochs or --samples training sees about 300,000 samples
 (10 to 15 minutes on 2 cores).
 
-The networks are network/bands.py (the default) and network/original.py, the loop is network/training.py.
+The networks are network/cnn.py (the default) and network/original.py, the loop is network/training.py.
 """
 import sys
 from dataclasses import replace
@@ -23,7 +23,7 @@ from shards import flags, spatialise
 from shards.feeds import ShardFeed
 from shards.files import open_shards
 
-NETWORKS = {"bands": "bands, the default (network/bands.py)",
+NETWORKS = {"cnn": "cnn, the default (network/cnn.py)",
             "original": "original, the CNN of CNNBSL (network/original.py)"}
 LOSS_NAMES = {"distribution": "distribution, cross-entropy with soft labels over 37 azimuths",
               "mse": "mse, squared error in degrees"}
@@ -50,7 +50,7 @@ def parse_args(argv=None):
                         help="from wavs: processes that mix (default: one for each processor)")
     parser.add_argument("--out", metavar="DIR", default="checkpoints", help="models, history (default: %(default)s)")
     parser.add_argument("--model", choices=MODELS, default=default.model,
-                        help="bands, or the network of the original, CNNBSL (default: %(default)s)")
+                        help="cnn, or the network of the original, CNNBSL (default: %(default)s)")
     parser.add_argument("--loss", choices=LOSSES,
                         help=f"(default: {default.loss}; for the original network mse, squared error)")
     parser.add_argument("--epochs", metavar="N", type=int, help="(default: by the number of samples, see above)")

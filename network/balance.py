@@ -60,6 +60,7 @@ class Balance:
 
     def __init__(self, params):
         self.params, self._signal, self._estimate = params, np.empty((0, 2), np.float32), None
+        self._tried = 0                                            # samples of `_signal` in which nothing was found
         self._levels_db, self._doubt_db = [], []                   # of each block: (band,) each; infinite: unknown
         self._excess = []                                          # of each block: of the coherence over a diffuse one
         hz = np.fft.rfftfreq(params.stft_window_samples, 1 / params.sample_rate_hz)
@@ -73,12 +74,15 @@ class Balance:
         size = round(BLOCK_S * self.params.sample_rate_hz)
         while len(self._signal) >= size:
             self._measure(self._signal[:size])
-            self._signal = self._signal[size:]
+            self._signal, self._tried = self._signal[size:], 0
 
     def estimate(self):
         """Give the Imbalance of all blocks so far; None where nothing diffuse was heard."""
-        if not self._levels_db and len(self._signal) >= LEAST_S * self.params.sample_rate_hz:
+        if not self._levels_db and len(self._signal) - self._tried >= LEAST_S * self.params.sample_rate_hz:
             self._measure(self._signal)
+            self._tried = len(self._signal)
+            if self._levels_db:                                    # what told something counts once
+                self._signal, self._tried = self._signal[:0], 0
         if self._estimate is None and self._levels_db:
             self._estimate = self._combined(np.array(self._levels_db), np.array(self._doubt_db))
         return self._estimate

@@ -2,13 +2,14 @@
 
     track = localise(ears, sample_rate_hz)                   # one call for an array
 
-    tracker = Tracker(network.hear, Params(), hop_frames=5)
+    tracker = Tracker(network.hear_rows, Params(), hop_frames=5)
     for block in blocks:                                     # (n, 2), left ear first
         rows = tracker.push(block)                           # whatever seconds are complete
     track = tracker.track()
 
 A row covers the second around its time. It has no azimuth where there is no source: in silence, and in noise from all
-around. Rows are smoothed over time (smoothing.py), and the microphones' levels balanced (balance.py).
+around. Rows are smoothed over time (smoothing.py), and the microphones' levels balanced (balance.py). Several sources
+at a time are followed by sources.py: `tracker.sources(most=2)`.
 """
 from dataclasses import replace
 from functools import lru_cache
@@ -23,8 +24,12 @@ import features
 from console import BadInput, warn
 from network.balance import Balance
 from network.channels import FAINT_DBFS, LOUD_SHARE, NARROW_SHARE, ChannelCheck
+from network.peaks import presence_targets
 from network.readout import read_out
 from network.smoothing import Chain
+from network.sources import follow
+from network.spectrogram import Spectrogram
+from network.tracks import NO_ROWS, Source, Track
 from network.uncertainty import uncalibrated_half_width
 from params import GREATEST_RATE_HZ, LEAST_RATE_HZ, Params
 
@@ -33,15 +38,14 @@ PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained" / "best.keras"
 SURE_LOG_ODDS = 2.0          # of a source, where it follows from a half-width alone
 AGREES_DEG = 5.0             # of a row with what its neighbours say, at least
 TOLD_IMBALANCE_DB = 2.0      # of the channels' levels, from which on it is told
+MOST_SOURCES = 4             # at a time that are followed
 FRONT_HALF_WIDTH_DEG = 5.0   # such a source counts if the network is no less sure than that
 SAME_HALF_WIDTH_DEG = 45.0   # stated for channels of one signal, which may be mono
 DOUBTFUL_HALF_WIDTH_DEG = 60.0  # stated where the channels cannot be those of two ears
-STAY_DEG = 10.0              # of azimuth around its median, within which a source counts as staying where it is
-ONE_PLACE_SHARE = 0.8        # of the rows, from which on a recording is of one place
-MOST_COLUMNS = 2048          # of the spectrogram for the picture: with more, neighbours are averaged
 
 
-def localise(ears, sample_rate_hz, hop_s=0.1, model=PRETRAINED, head=None, smooths=True, balances=True):
+def localise(ears, sample_rate_hz, hop_s=0.1, model=PRETRAINED, head=None, smooths=True, balances=True,
+             sources=1):
     """Localise the sound in two ear signals over time.
 
     Parameters
@@ -54,15 +58,16 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=PRETRAINED, head=None, smoot
     head : path of a SOFA file, optional: one's own head, which the network compares with in place of KEMAR
     smooths : bool, use what a row's neighbours tell; see smoothing.py
     balances : bool, correct the levels of two unequal microphones; see balance.py
+    sources : int, most at a time, 1 to MOST_SOURCES; more than 1 are followed one by one, see sources.py
 
     Returns
     -------
-    Track
+    Track, or a list of Source if `sources` is more than 1
 
     Raises
     ------
     BadInput : another shape, another type, values that are not finite, another rate, too short, silent, or not of two
-        ears
+        ears; several sources asked of a model that tells one
 
     Examples
     --------
@@ -93,16 +98,18 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=PRETRAINED, head=None, smoot
     if not isinstance(sample_rate_hz, Real) or not LEAST_RATE_HZ <= sample_rate_hz <= GREATEST_RATE_HZ:
         raise BadInput(f"sample_rate_hz {sample_rate_hz!r} is not possible; it must be a number from {LEAST_RATE_HZ} "
                        f"to {GREATEST_RATE_HZ}.")
+    if sources not in range(1, MOST_SOURCES + 1):
+        raise BadInput(f"sources {sources!r} is not possible; it must be a whole number from 1 to {MOST_SOURCES}.")
     params = replace(Params(), hop_s=hop_s)
     blocks = np.ascontiguousarray(ears.T if ears.shape[0] == 2 else ears, np.float32)               # (n, ear)
     blocks = soxr.resample(blocks, sample_rate_hz, params.sample_rate_hz)
     balance = Balance(params) if balances else None
     if balance:
         balance.add(blocks)
-    tracker = Tracker(_network(model, head).hear, params, hop_frames_of(params), balance, smooths)
+    tracker = Tracker(_network(model, head).hear_rows, params, hop_frames_of(params), balance, smooths)
     tracker.push(blocks)
     tracker.check("the array")
-    return tracker.track()
+    return tracker.track() if sources == 1 else tracker.sources(sources)
 
 
 @lru_cache(maxsize=1)
@@ -121,82 +128,11 @@ def hop_frames_of(params):
     return max(1, round(params.hop_s * params.sample_rate_hz / params.stft_hop_samples))
 
 
-class Track(NamedTuple):
-    """Rows of a localised recording, one every hop.
-
-    `time_s` (row,) is the middle of the second that a row covers. `azimuth_deg` (row,) is NaN where there is no
-    source, and so is `half_width_68_deg` (row,), within which 68 % of the errors lie. `level_db` (row,) is in dB of
-    full scale. `is_carried` (row,) tells of which the azimuth is that of their neighbours, not their own.
-    """
-
-    time_s: np.ndarray
-    azimuth_deg: np.ndarray
-    half_width_68_deg: np.ndarray
-    level_db: np.ndarray
-    is_carried: np.ndarray
-
-    @property
-    def has_source(self):
-        """Tell which rows have an azimuth: (row,) bool."""
-        return np.isfinite(self.azimuth_deg)
-
-    def overall(self):
-        """Return the median azimuth of the rows with a source, and a half-width, in degrees; NaN without any.
-
-        The half-width is the rows' own, or what 68 % of the rows lie within around the median if that is more: a source
-        that moves, or several, are not at one azimuth.
-        """
-        if not self.has_source.any():
-            return np.nan, np.nan
-        azimuth_deg = float(np.nanmedian(self.azimuth_deg))
-        scatter_deg = float(np.nanquantile(np.abs(self.azimuth_deg - azimuth_deg), 0.68))
-        return azimuth_deg, max(float(np.nanmedian(self.half_width_68_deg)), scatter_deg)
-
-    def intervals(self):
-        """List the Intervals in which a source stays within STAY_DEG, in order of time; short ones are left out.
-
-        A recording whose rows nearly all lie around one azimuth is one interval.
-        """
-        rows = np.flatnonzero(self.has_source)
-        if not len(rows):
-            return []
-        hop_s = self.time_s[1] - self.time_s[0] if len(self.time_s) > 1 else 0.0
-        azimuth_deg = self.azimuth_deg[rows]
-        if np.mean(np.abs(azimuth_deg - np.median(azimuth_deg)) <= STAY_DEG) >= ONE_PLACE_SHARE:
-            return [Interval(float(self.time_s[rows[0]]), float(self.time_s[rows[-1]]), float(np.median(azimuth_deg)))]
-        groups = [[rows[0]]]
-        for row in rows[1:]:
-            if abs(self.azimuth_deg[row] - np.median(self.azimuth_deg[groups[-1]])) <= STAY_DEG:
-                groups[-1].append(row)
-            else:
-                groups.append([row])
-        longest = max(map(len, groups))
-        return [Interval(float(self.time_s[group[0]] - hop_s / 2), float(self.time_s[group[-1]] + hop_s / 2),
-                        float(np.median(self.azimuth_deg[group])))
-                for group in groups if len(group) >= max(1, longest / 5)]
-
-    def moves(self):
-        """Tell whether the azimuth changes in small steps rather than jumps, over more than one place."""
-        azimuth_deg = self.azimuth_deg[self.has_source]
-        steps = np.abs(np.diff(azimuth_deg))
-        return bool(len(steps)) and float(steps[steps > STAY_DEG].sum()) < 0.5 * float(steps.sum())
-
-
-class Interval(NamedTuple):
-    """A time in which a source stays near one azimuth, in seconds and degrees."""
-
-    start_s: float
-    end_s: float
-    azimuth_deg: float
-
-
-NO_ROWS = Track(*[np.empty(0)] * 4, np.empty(0, bool))
-
-
 class Rows(NamedTuple):
-    """What single rows say by themselves, each (row,) but the distribution: Tracker keeps them to smooth them.
+    """What single rows say by themselves, each (row,) but two (row, class): Tracker keeps them to smooth them.
 
-    `source_log_odds` is minus infinity in pauses and where a row is too narrow to tell directions.
+    `source_log_odds` is minus infinity in pauses and where a row is too narrow to tell directions. `presence` has no
+    classes of a network that tells one source.
     """
 
     time_s: np.ndarray
@@ -205,6 +141,7 @@ class Rows(NamedTuple):
     half_width_68_deg: np.ndarray
     half_width_95_deg: np.ndarray
     distribution: np.ndarray
+    presence: np.ndarray
     source_log_odds: np.ndarray
     is_same: np.ndarray
 
@@ -221,7 +158,7 @@ class Tracker:
 
         Parameters
         ----------
-        hear : callable, samples (n, bin, frame, 2) float16 -> model.Hearing
+        hear : callable, as answers.Listener.hear_rows
         params : Params, for the features, frames, silence_dbfs and most_half_width_95_deg
         hop_frames : int, frames of 20 ms from row to row
         balance : Balance, optional, that has heard the recording, or is to hear it as it comes (`is_live`)
@@ -230,8 +167,9 @@ class Tracker:
 
         """
         self.params, self.hop_frames, self._hear = params, hop_frames, hear
+        self.hop_s = hop_frames * params.stft_hop_samples / params.sample_rate_hz
         self.balance, self._is_live = balance, is_live
-        self._chain = Chain(params, hop_frames * params.stft_hop_samples / params.sample_rate_hz) if smooths else None
+        self._chain = Chain(params, self.hop_s) if smooths else None
         self._state = None                                             # of the chain, after the rows so far
         self._signal = np.empty((0, 2), np.float32)                    # less than a window, or not yet framed
         self._cues = np.empty((params.bins, 0, 2), np.float16)         # of the frames that rows to come need
@@ -270,9 +208,7 @@ class Tracker:
         """Return all rows so far."""
         if not self._rows:
             return NO_ROWS
-        rows = Rows(*map(np.concatenate, zip(*self._rows)))
-        is_pause = self._is_pause(rows.level_db, self._loudest_db, rows.is_same)                 # beside all there is
-        rows = rows._replace(source_log_odds=np.where(is_pause, -np.inf, rows.source_log_odds))
+        rows = self._all_rows()
         if self._is_smoothed(rows):
             evidence = self._chain.evidence(rows.distribution.astype(np.float64), rows.source_log_odds)
             track = self._by_probabilities(rows, self._chain.smoothed(evidence))
@@ -281,6 +217,30 @@ class Tracker:
         if not self.channels.is_doubtful:
             return track
         return track._replace(half_width_68_deg=np.maximum(track.half_width_68_deg, DOUBTFUL_HALF_WIDTH_DEG))
+
+    def sources(self, most):
+        """Return the Source of each of several talkers so far, at most so many at a time; phantoms are left out.
+
+        BadInput if the network tells one source.
+        """
+        if not self._rows:
+            return []
+        rows = self._all_rows()
+        followed = follow(_presence_of(rows), self.hop_s, self.params, most, self._chain is not None)
+        least_deg = np.where(rows.is_same, SAME_HALF_WIDTH_DEG, 0)
+        if self.channels.is_doubtful:
+            least_deg = np.maximum(least_deg, DOUBTFUL_HALF_WIDTH_DEG)
+        return [Source(rows.time_s, azimuth_deg, np.maximum(half_width_deg, least_deg), confidence, rows.level_db)
+                for azimuth_deg, confidence, half_width_deg in zip(*followed)]
+
+    def latest_presence(self):
+        """Return the presence (row, class) of the rows that the last block completed; BadInput as of `sources`."""
+        return _presence_of(self._rows[-1])
+
+    def _all_rows(self):
+        rows = Rows(*map(np.concatenate, zip(*self._rows)))
+        is_pause = self._is_pause(rows.level_db, self._loudest_db, rows.is_same)                 # beside all there is
+        return rows._replace(source_log_odds=np.where(is_pause, -np.inf, rows.source_log_odds))
 
     @property
     def seconds(self):
@@ -324,8 +284,8 @@ class Tracker:
 
     def _rows_at(self, starts):
         p, frames = self.params, self.params.frames
-        samples = np.stack([self._cues[:, at:at + frames] for at in starts - self._first])
-        answer, distribution, log_odds = self._hear(samples)
+        answer, distribution, log_odds, presence = self._hear(self._cues, starts - self._first, frames)
+        presence = np.empty((len(starts), 0)) if presence is None else presence
         power = np.array([self._power[at:at + frames].mean() for at in starts - self._first])
         level_db = 10 * np.log10(np.maximum(power, 1e-20))
         # Where the network was not taught to tell noise alone: NaN, of one of squared error, counts as sure.
@@ -346,8 +306,12 @@ class Tracker:
             distribution = np.full((len(starts), len(p.class_deg)), np.nan)
         distribution = distribution.astype(np.float16)
         distribution[is_same] = np.eye(len(p.class_deg))[int(np.argmin(np.abs(p.class_deg)))]
+        presence = presence.astype(np.float16)
+        if presence.size:
+            presence[is_same] = presence_targets([[0.0]], p)
         time_s = (starts * p.stft_hop_samples + p.sample_length / 2) / p.sample_rate_hz
-        return Rows(time_s, level_db, azimuth_deg, near_deg, answer.half_width_95_deg, distribution, log_odds, is_same)
+        return Rows(time_s, level_db, azimuth_deg, near_deg, answer.half_width_95_deg, distribution, presence, log_odds,
+                    is_same)
 
     def _is_smoothed(self, rows):
         return self._chain is not None and not np.isnan(rows.distribution).any()
@@ -389,28 +353,9 @@ class Tracker:
         return (level_db <= FAINT_DBFS) | is_weak & (is_same | (level_db <= self.params.silence_dbfs))
 
 
-class Spectrogram:
-    """Average power over time into at most MOST_COLUMNS columns, however long the recording."""
-
-    def __init__(self, bins):
-        self.frames_per_column = 1
-        self._columns, self._waiting = np.empty((bins, 0), np.float32), np.empty((bins, 0), np.float32)
-
-    def add(self, power):
-        """Add the power (bin, frame) of some frames."""
-        waiting = np.concatenate((self._waiting, power.astype(np.float32)), axis=1)
-        whole = waiting.shape[1] // self.frames_per_column
-        used = whole * self.frames_per_column
-        columns = waiting[:, :used].reshape(len(waiting), whole, -1).mean(axis=2) if whole else waiting[:, :0]
-        self._columns, self._waiting = np.concatenate((self._columns, columns), axis=1), waiting[:, used:]
-        while self._columns.shape[1] > MOST_COLUMNS:
-            if self._columns.shape[1] % 2:                             # the odd one waits for its neighbour
-                self._waiting = np.concatenate((np.repeat(self._columns[:, -1:], self.frames_per_column, axis=1),
-                                                self._waiting), axis=1)
-                self._columns = self._columns[:, :-1]
-            self._columns = self._columns.reshape(len(self._columns), -1, 2).mean(axis=2)
-            self.frames_per_column *= 2
-
-    def power(self):
-        """Return the mean power (bin, column)."""
-        return self._columns
+def _presence_of(rows):
+    """Return the presence of Rows as float64, 0 where there is none to tell; BadInput without any."""
+    if not rows.presence.shape[1]:
+        raise BadInput("this model tells one source at a time, because it did not learn presence; name one that did "
+                       "with --model, or leave out --sources.")
+    return np.where(np.isneginf(rows.source_log_odds)[:, np.newaxis], 0.0, rows.presence.astype(np.float64))

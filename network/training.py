@@ -9,7 +9,6 @@ import console
 from console import BadInput
 from network import likelihood
 from network.model import Network
-from network.unit_vectors import unit_vectors
 from params import differences
 from scores import metrics, plots
 
@@ -63,8 +62,7 @@ def fit(feed, epochs, out, resume, origins=()):
         history = network.state["history"]
         _write_history(history, out)
     else:
-        templates = unit_vectors(likelihood.template_cues(params)) if params.model == "bands" else None
-        network, history = Network(params, feed.made_with, templates), []
+        network, history = Network(params, feed.made_with, likelihood.template_cues(params)), []
         if origins:
             network.begin_with([Network.load(origin) for origin in origins])
 
@@ -116,24 +114,30 @@ def _train_epoch(network, feed, epoch, epochs):
 def evaluate(network, feed):
     """Return mean loss and percent within 5 degrees over a feed's validation samples, and calibrate on them.
 
-    Samples of noise alone, whose azimuth is NaN, count for the calibration only.
+    Samples of several sources, or of noise alone, count for the loss; of these, noise also for the calibration.
     """
     loss, readings = 0.0, []
     with console.progress(total=feed.validation_count, unit=" samples", desc="validation") as bar:
         for samples, azimuth_deg, *templates in feed.validation(VALIDATION_BATCH):
             outputs = network.outputs(samples, *templates)
-            has_source = np.isfinite(azimuth_deg)
-            loss += network.loss_of(outputs.output[has_source], azimuth_deg[has_source])
+            loss += network.loss_of(outputs, azimuth_deg)
             reading = network.reading_of(outputs)
-            readings.append((reading.azimuth_deg, reading.predictors, azimuth_deg))
+            readings.append((reading.azimuth_deg, reading.predictors, *_loudest(azimuth_deg)))
             bar.update(len(samples))
-    answer_deg, predictors, azimuth_deg = map(np.concatenate, zip(*readings))
-    has_source = np.isfinite(azimuth_deg)
-    answer_deg, azimuth_deg = answer_deg[has_source], azimuth_deg[has_source]
+    answer_deg, predictors, azimuth_deg, sources = map(np.concatenate, zip(*readings))
+    has_one = sources == 1
+    error_deg = np.abs(answer_deg - azimuth_deg)[has_one]
     if math.isfinite(loss):  # `fit` ends where it is not
-        network.calibrate(predictors[has_source], np.abs(answer_deg - azimuth_deg), predictors[~has_source])
-    correct = metrics.correct(answer_deg, azimuth_deg, feed.params.tolerance_deg)
-    return loss / len(azimuth_deg), float(100 * correct.mean())
+        network.calibrate(predictors[has_one], error_deg, predictors[sources == 0])
+    correct = metrics.correct(answer_deg[has_one], azimuth_deg[has_one], feed.params.tolerance_deg)
+    return loss / len(sources), float(100 * correct.mean())
+
+
+def _loudest(azimuth_deg):
+    """Give the azimuths of the loudest sources (n,), and how many there are (n,), -1 of unknown: see Network.train."""
+    every = azimuth_deg[:, np.newaxis] if azimuth_deg.ndim == 1 else azimuth_deg
+    sources = np.isfinite(every).sum(axis=1)
+    return every[:, 0], np.where((sources == 0) & np.isinf(every).any(axis=1), -1, sources)
 
 
 def _epochs_since_best(history):

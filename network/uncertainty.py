@@ -16,6 +16,7 @@ from network.readout import read_out, soft_labels
 
 NEAREST_SHARE = 0.25       # of the bands: with noise the others point anywhere, on any head
 LEAST_DISAGREEMENT_DEG = 0.3    # less means nothing: templates stand 5 degrees apart
+LEAST_CONTRAST = 1e-6
 LEAST_DOUBT = 1e-3         # probability outside of the likeliest class; the labels leave half
 LEAST_ERROR_DEG = 0.05     # their logarithm is predicted, and they may be 0
 MOST_ERROR_DEG = 180.0
@@ -77,7 +78,8 @@ def band_disagreement_deg(azimuth_deg, log_likelihoods, params):
     return np.quantile(np.abs(best_deg - np.asarray(azimuth_deg)[:, np.newaxis]), NEAREST_SHARE, axis=1)
 
 
-def error_predictors(azimuth_deg, width_deg, distribution, disagreement_deg=None, log_contrasts=None):
+def error_predictors(azimuth_deg, width_deg, distribution, disagreement_deg=None, contrast=None,
+                     presence_log_odds=None):
     """Compute the predictors of an answer's error: (n, predictor), the same for a mirrored answer.
 
     Parameters
@@ -85,8 +87,8 @@ def error_predictors(azimuth_deg, width_deg, distribution, disagreement_deg=None
     azimuth_deg, width_deg : np.ndarray [shape=(n,)], as `read_out` gives them
     distribution : np.ndarray [shape=(n, class)], what they were read from
     disagreement_deg : np.ndarray [shape=(n,)], as `band_disagreement_deg` gives it, of a network with templates
-    log_contrasts : np.ndarray [shape=(n, 2)], of such a network: how much the log-likelihoods of the directions differ,
-        as logarithms, with all moments alike and with moments weighted by coherence
+    contrast : np.ndarray [shape=(n,)], of such a network: how much the log-likelihoods of the directions differ
+    presence_log_odds : np.ndarray [shape=(n,)], of such a network: that there is a source where it is likeliest
 
     Examples
     --------
@@ -97,8 +99,8 @@ def error_predictors(azimuth_deg, width_deg, distribution, disagreement_deg=None
     predictors = [np.log(np.maximum(width_deg, LEAST_ERROR_DEG)), np.abs(azimuth_deg),
                   np.log(np.maximum(1 - distribution.max(axis=1), LEAST_DOUBT))]
     if disagreement_deg is not None:
-        plain, coherent = np.transpose(log_contrasts)
-        predictors += [np.log(disagreement_deg + LEAST_DISAGREEMENT_DEG), plain, coherent - plain]
+        predictors += [np.log(disagreement_deg + LEAST_DISAGREEMENT_DEG), np.log(contrast + LEAST_CONTRAST),
+                       presence_log_odds]
     return np.stack(predictors, axis=1)
 
 

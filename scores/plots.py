@@ -124,7 +124,27 @@ def track(track, spectrogram, sample_rate_hz, title, path):
     path : path of the png
 
     """
-    end_s = track.time_s[-1] + track.time_s[0]                       # the rows are the middles of their seconds
+    drawn = [(track, "C3", "azimuth", "68 % half-width")]
+    _over_spectrogram(drawn, track.time_s, spectrogram, sample_rate_hz, title, path)
+
+
+def sources(time_s, sources, spectrogram, sample_rate_hz, title, path):
+    """Draw the azimuths of several sources over time as `track` does one, each in its own colour.
+
+    Parameters
+    ----------
+    time_s : np.ndarray [shape=(row,)]
+    sources : list of tracks.Source, of the same rows; may be empty
+    spectrogram, sample_rate_hz, title, path : as for `track`
+
+    """
+    drawn = [(source, f"C{at % 10}", f"source {at + 1}", None) for at, source in enumerate(sources)]
+    _over_spectrogram(drawn, time_s, spectrogram, sample_rate_hz, title, path)
+
+
+def _over_spectrogram(tracks, time_s, spectrogram, sample_rate_hz, title, path):
+    """Draw azimuths over time; `tracks` lists (Track or Source, colour, label, label of its half-width)."""
+    end_s = time_s[-1] + time_s[0]                                   # the rows are the middles of their seconds
     level_db = 10 * np.log10(np.maximum(spectrogram, 1e-12))
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     axes = figure.subplots()
@@ -133,14 +153,16 @@ def track(track, spectrogram, sample_rate_hz, title, path):
     axes.set(xlabel="time (s)", ylabel="frequency (kHz), grey", xlim=(0, end_s))
     axes.set_title(title.encode(errors="replace").decode(), parse_math=False, family=_families())  # $ is no formula
     azimuth = axes.twinx()
-    low, high = track.azimuth_deg - track.half_width_68_deg, track.azimuth_deg + track.half_width_68_deg
-    azimuth.fill_between(track.time_s, np.clip(low, -90, 90), np.clip(high, -90, 90), color="C3", alpha=0.25,
-                         linewidth=0, label="68 % half-width")
-    azimuth.plot(track.time_s, track.azimuth_deg, ".-", color="C3", markersize=3, linewidth=1, label="azimuth")
+    for track, color, label, band_label in tracks:
+        low, high = track.azimuth_deg - track.half_width_68_deg, track.azimuth_deg + track.half_width_68_deg
+        azimuth.fill_between(track.time_s, np.clip(low, -90, 90), np.clip(high, -90, 90), color=color, alpha=0.25,
+                             linewidth=0, label=band_label)
+        azimuth.plot(track.time_s, track.azimuth_deg, ".-", color=color, markersize=3, linewidth=1, label=label)
     azimuth.set(ylim=(-95, 95), yticks=range(-90, 91, 30), ylabel="azimuth (degrees)")
     azimuth.set_yticklabels(["left -90", "-60", "-30", "front 0", "30", "60", "right 90"])
     azimuth.axhline(0, color="C3", linewidth=0.4)
-    azimuth.legend(loc="upper right", fontsize=8)
+    if tracks:
+        azimuth.legend(loc="upper right", fontsize=8, ncols=-(-len(tracks) // 8))
     _save(figure, path)
 
 

@@ -50,7 +50,7 @@ class ShardFeed:
         self.validation_count = count_samples(self._validation)
         self._chunk_blocks = self.params.in_memory_of(params.blocks_mixed)
         self.epochs = epochs_for(self.training_count, params)
-        # The bands see neighbouring frames together, and are built to treat left and right alike.
+        # The default network sees neighbouring frames together, and is built to treat left and right alike.
         self._vary = varied if params.model == "original" else None
         self.title = f"{sum(map(len, folders))} shards" + (f" of {len(folders)} folders" if len(folders) > 1 else "")
         self.made_with = {name: value for name, value in first.params.items() if not name.endswith("_sha256")}

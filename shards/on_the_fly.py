@@ -23,17 +23,16 @@ from console import BadInput, warn
 from shards.audio import AudioCache
 from shards.feeds import fingerprint
 from shards.split import split
-from sound import mixing
+from sound import mixing, talkers
 from sound.noise_fields import noise_gain
 
 SCENES, NOISES = 4, 4   # of a chunk: the transforms of a scene serve 4 noises
 AZIMUTHS = 8            # at most, of a scene: more scenes teach more than all azimuths of each; a chunk is 128
                         # samples, 8 MB
 CHUNKS_MIXED = 96       # in every batch: of few scenes the network would learn the scenes
-CHUNKS_PER_EPOCH = 288  # between validations and checkpoints: 36,864 samples
-VALIDATION_CHUNKS, VALIDATION_AZIMUTHS = 128, 6   # uncertainties are measured on them, which takes many scenes
+CHUNKS_PER_EPOCH = 576  # between validations and checkpoints: 73,728 samples
+VALIDATION_CHUNKS, VALIDATION_AZIMUTHS = 160, 6   # uncertainties are measured on them, which takes many scenes
 TRAINING, VALIDATION = 0, 1
-NOISE_ALONE_SNR_DB = -100.0   # of validation chunks of noise alone
 TURNED_DEG = 2.5        # standard deviation of where people look when told to look ahead: by 0.017 ms the delays from
                         # left and right differ in 60 people's heads (CIPIC, SADIE I), of 0.0067 ms a degree there
 HEADS_KEPT = 10         # of a folder of so many heads or more, one in so many is kept for validation
@@ -208,19 +207,20 @@ def _begin_worker(speech, parts, noise, heads, params, scenes_of_chunk):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer; Windows inherits nothing
     # A killed parent cannot end its workers, and they would wait for ever.
     threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
-    # Noise alone: diffuse, since other fields have a direction; half as loud as speech, or louder
-    noise_alone = replace(params, noise_field=("diffuse",), snr_db=(NOISE_ALONE_SNR_DB,), snr_range_db=())
-    free_field = replace(params, room_share=0.0, mic_level_db=min(params.mic_level_db, 1.0), band_limit_share=0.0,
+    one = replace(params, talkers=(1,))
+    free_field = replace(one, room_share=0.0, mic_level_db=min(params.mic_level_db, 1.0), band_limit_share=0.0,
                          other_sounds_share=0.0)
+    validation = [one, free_field, replace(free_field, head_share=0.0),
+                  replace(params, noise_field=("diffuse",), talkers=(0,))]   # other fields have a direction
+    if several := tuple(number for number in params.talkers if number > 1):
+        validation.append(replace(free_field, talkers=several))
     training_heads, validation_heads = split_heads(heads)
     strangers = {head.name for head in validation_heads} - {head.name for head in training_heads}
     _worker.update(files=parts.files(speech), keeps=(parts.trains, parts.validates), noise=noise,
                    strangers=strangers, scenes=scenes_of_chunk, audio=AudioCache(params),
+                   most_talkers=params.most_talkers,
                    mixers={TRAINING: [mixing.Mixer(params, training_heads)],
-                           VALIDATION: [mixing.Mixer(params, validation_heads),
-                                        mixing.Mixer(free_field, validation_heads),
-                                        mixing.Mixer(replace(free_field, head_share=0.0), validation_heads),
-                                        mixing.Mixer(noise_alone, validation_heads)]})
+                           VALIDATION: [mixing.Mixer(each, validation_heads) for each in validation]})
 
 
 def _end_with(parent):
@@ -240,50 +240,57 @@ def _draw_clip(part, rng, other_than=None):
 
 
 def _make_chunk(part, epoch, number):
-    """Mix one chunk: samples (n, bin, frame, 2) float16 and labels (n,) float32, shuffled; OwnHeads where asked for.
+    """Mix one chunk: samples (n, bin, frame, 2) float16, and azimuths of its sources, shuffled; OwnHeads if asked for.
 
-    Two validation chunks in four are in the free field with like microphones, where most are tested: uncertainties
-    measured in rooms alone would be too wide there. One of these two has the heads as measured; the other also varies
-    them, for strangers differ more from all that trained than those of the same collection. One chunk in four is noise
-    alone, with NaN for labels. People's heads are turned a little, as strangers' are; the few that are kept would not
-    show how much. Those compared with their own templates are not: these turn, too.
+    Azimuths (n, source) float32 are those of the talkers, NaN-padded, the loudest first; infinity at the end says that
+    noise comes from one direction, too.
+
+    Of validation chunks, one kind is like those of training. Two are in the free field with like microphones, where
+    most are tested: uncertainties measured in rooms alone would be too wide there. One of these has the heads as
+    measured; the other also varies them, for strangers differ more from all that trained than those of the same
+    collection. One kind is noise alone, one several talkers. People's heads are turned a little, as strangers' are; the
+    few that are kept would not show how much. Those compared with their own templates are not: these turn, too.
     """
     mixers = _worker["mixers"][part]
     mixer = mixers[number % len(mixers)]
     params = mixer.params
     azimuths, noises, audio = _azimuths_of_chunks(params)[part], NOISES, _worker["audio"]
-    is_noise_alone = params.snr_db == (NOISE_ALONE_SNR_DB,)
-    if is_noise_alone:  # which sounds the same from every azimuth
+    if not any(params.talkers):  # noise alone sounds the same from every azimuth
         azimuths, noises = 1, NOISES * azimuths
     rng = np.random.default_rng([params.seed, part, epoch, number])
     samples = np.empty((_worker["scenes"] * noises * azimuths, *params.sample_shape), np.float16)
-    labels = np.empty(len(samples), np.float32)
+    sources_deg = np.full((len(samples), _worker["most_talkers"] + 1), np.nan, np.float32)
     templates, heads = [np.zeros((len(params.class_deg), params.bins, 2), np.float16)], np.zeros(len(samples), int)
     order, at = rng.permutation(len(samples)), 0
     cues = np.empty((azimuths, *params.sample_shape), np.float16)
     for _ in range(_worker["scenes"]):
-        speech_file, clip = _draw_clip(part, rng)
-        speech = mixer.speech_at_ears(rng, clip, count=azimuths)
+        file, clip = _draw_clip(part, rng)
+        speeches = [mixer.speech_at_ears(rng, clip, count=azimuths)]
+        scene = speeches[0].scene
+        for _ in range(params.most_talkers - 1):
+            speeches.append(mixer.speech_in(rng, scene, _draw_clip(part, rng, file)[1], count=azimuths))
         head = 0  # the network's
         if params.own_head_share and rng.random() < params.own_head_share:
-            own = mixer.own_templates(speech.scene)
+            own = mixer.own_templates(scene)
             if own is not None:
                 head = len(templates)
                 templates.append(own.astype(np.float16))
-        is_turned = part == VALIDATION and not head and speech.scene.hrir in _worker["strangers"]
+        is_turned = part == VALIDATION and not head and scene.hrir in _worker["strangers"]
         turned_deg = rng.normal(0, TURNED_DEG) if is_turned else 0.0
         for _ in range(noises):
             noise_file = _worker["noise"][rng.integers(len(_worker["noise"]))]
-            noise = mixer.noise_at_ears(rng, speech.scene, audio.noise(noise_file),
-                                        lambda rng, talker=speech_file: _draw_clip(part, rng, talker)[1])
+            noise = mixer.noise_at_ears(rng, scene, audio.noise(noise_file),
+                                        lambda rng, other_than=file: _draw_clip(part, rng, other_than)[1])
             snrs_db = mixer.snrs_db(rng, noise)
-            gain = noise_gain(speech.front, noise.signals, snrs_db[rng.integers(len(snrs_db))])
-            mixer.cues(speech, noise, gain, out=cues)
-            samples[order[at:at + azimuths]] = cues
-            labels[order[at:at + azimuths]] = (
-                np.nan if is_noise_alone else speech.azimuth_deg + turned_deg)
-            heads[order[at:at + azimuths]] = head
+            gain = noise_gain(speeches[0].front, noise.signals, snrs_db[rng.integers(len(snrs_db))])
+            drawn = talkers.draw(rng, speeches, params)
+            mixer.cues(talkers.mix(speeches, drawn, params), noise, gain, out=cues)
+            rows = order[at:at + azimuths]
+            samples[rows], heads[rows] = cues, head
+            sources_deg[rows, :params.most_talkers] = drawn.azimuth_deg + turned_deg
+            if noise.has_point_source:
+                sources_deg[rows, -1] = np.inf
             at += azimuths
     if not params.own_head_share:
-        return samples, labels
-    return samples, labels, OwnHeads(np.stack(templates), heads)
+        return samples, sources_deg
+    return samples, sources_deg, OwnHeads(np.stack(templates), heads)

@@ -18,6 +18,7 @@ from scipy.signal import fftconvolve
 
 import console
 import hrir
+from network.peaks import presence_targets
 from params import Params
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,17 +118,25 @@ def samples(count, frames=PARAMS.frames, seed=0):
 
 
 class FakeHearing:
-    """Hears as Network.hear does, the same everywhere, and keeps the samples it got."""
+    """Hears as Network.hear_rows does, the same everywhere, and keeps the windows it got as samples.
 
-    def __init__(self, azimuth_deg=10.0, half_widths_deg=(1.0, 5.0)):
+    `talkers_deg` (row, talker) are those whose presence it tells in one row after another.
+    """
+
+    def __init__(self, azimuth_deg=10.0, half_widths_deg=(1.0, 5.0), talkers_deg=None):
         self.seen, self._answer = [], (azimuth_deg, *half_widths_deg)
+        self._presence = None if talkers_deg is None else presence_targets(talkers_deg, PARAMS)
 
-    def __call__(self, cues):
-        """Answer (n, bin, frame, 2)."""
-        self.seen.append(cues.copy())
+    def __call__(self, cues, starts, frames):
+        """Answer windows of cues (bin, frame, 2)."""
+        self.seen.append(np.stack([cues[:, at:at + frames] for at in starts]))
+        count = len(starts)
         answer = dict(zip(("azimuth_deg", "half_width_68_deg", "half_width_95_deg"),
-                          (np.full(len(cues), value) for value in self._answer)))
-        return SimpleNamespace(**answer), None, np.full(len(cues), np.nan)
+                          (np.full(count, value) for value in self._answer)))
+        presence = None
+        if self._presence is not None:
+            presence, self._presence = np.split(self._presence, [count])
+        return SimpleNamespace(**answer), None, np.full(count, np.nan), presence
 
 
 def digests(folder):

@@ -23,7 +23,8 @@ ROOMS = {  # a row a room: whose modules it may import besides its own
 }
 SCRIPTS = {"SpatialiseTRAIN", "SpatialiseTEST", "TrainingCNN", "Testing", "Localise", "tour"}
 ABOVE_ALL = {"tools", "benchmarks"}
-LOADS_TENSORFLOW = {"network.model", "network.bands", "network.original", "network.backend", "network.training"}
+LOADS_TENSORFLOW = {"network.model", "network.cnn", "network.layers", "network.segmented", "network.original",
+                    "network.windowed", "network.backend", "network.training"}
 MOST_AT_THE_ROOT = 10
 
 

@@ -41,7 +41,7 @@ def test_every_number_of_varied_scenes_is_stored_in_shards():
 
 
 def test_the_world_sets_every_number_of_varied_scenes_to_a_possible_one():
-    assert set(WORLD) == {*RANGES, "noise_field"}
+    assert set(WORLD) == {*RANGES, "noise_field", "talkers"}
     assert replace(Params(), **WORLD).rt60_s == WORLD["rt60_s"]
 
 

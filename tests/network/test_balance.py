@@ -80,3 +80,19 @@ def test_memory_does_not_grow():
     balance.add(talker_in_noise(0).astype(np.float32))
     assert len(balance._levels_db) <= BLOCKS_KEPT // 2 + 1
     assert len(balance._signal) < 5 * RATE
+
+
+def test_live_sound_is_measured_once_as_it_comes(monkeypatch):
+    """Asked after every block of 0.1 s, as a live input is, no stretch counts twice and few are measured in vain."""
+    measured = []
+    monkeypatch.setattr(Balance, "_measure", lambda self, signal, measure=Balance._measure:
+                        (measured.append(len(signal)), measure(self, signal)))
+    for ears, told in ((talker_in_noise(0, seconds=9), True), (through_the_head(voice(9), 0), False)):
+        balance, measured[:] = Balance(PARAMS), []
+        for at in range(0, len(ears), RATE // 10):
+            balance.add(ears[at:at + RATE // 10].astype(np.float32))
+            balance.estimate()
+        assert len(measured) <= 5
+        assert bool(balance._levels_db) == told
+        if told:
+            assert sum(measured) <= len(ears)

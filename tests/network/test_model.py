@@ -10,10 +10,11 @@ from helpers import samples
 
 from console import BadInput
 from network.backend import keras
+from network.files import PARAMS_ENTRY
 from network.likelihood import template_cues
-from network.model import PARAMS_ENTRY, Network
+from network.model import PRESENCE_WEIGHT, Network
+from network.peaks import presence_targets
 from network.readout import soft_labels
-from network.unit_vectors import unit_vectors
 from params import Params
 
 PARAMS = Params()
@@ -37,7 +38,7 @@ def test_templates_are_kept_with_the_weights(network, saved):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "frames"), [("bands", 10), ("original", 10), ("original", 60)])
+@pytest.mark.parametrize(("name", "frames"), [("cnn", 10), ("original", 10), ("original", 60)])
 def test_other_durations_train_the_same_weights(name, frames):
     usual, other = (Network(replace(PARAMS, model=name, frames=some)) for some in (PARAMS.frames, frames))
     assert other.keras_model.count_params() == usual.keras_model.count_params()
@@ -57,8 +58,10 @@ def test_answers_are_azimuths(network):
 def test_the_loss_reported_is_the_loss_trained(network):
     outputs = network.outputs(samples(8))
     azimuth_deg = np.linspace(-80, 80, 8)
-    by_hand = -(soft_labels(azimuth_deg, PARAMS) * np.log(outputs.output)).sum()
-    assert network.loss_of(outputs.output, azimuth_deg) == pytest.approx(by_hand, rel=1e-5)
+    wanted = presence_targets(azimuth_deg[:, np.newaxis], PARAMS)
+    entropy = -(wanted * np.log(outputs.presence) + (1 - wanted) * np.log(1 - outputs.presence)).sum()
+    by_hand = -(soft_labels(azimuth_deg, PARAMS) * np.log(outputs.output)).sum() + PRESENCE_WEIGHT * entropy
+    assert network.loss_of(outputs, azimuth_deg) == pytest.approx(by_hand, rel=1e-5)
 
 
 @pytest.mark.slow
@@ -74,8 +77,9 @@ def test_a_saved_network_answers_the_same_and_opens_in_keras(network, tmp_path):
     short = samples(3, SHORT)
     assert np.array_equal(again.outputs(short).output, network.outputs(short).output)
     opened = keras.models.load_model(tmp_path / "a.keras")
-    np.testing.assert_allclose(opened.predict(short.astype(np.float32), verbose=0),
-                               network.outputs(short).output, atol=1e-5)
+    predicted = opened.predict(short.astype(np.float32), verbose=0)
+    np.testing.assert_allclose(predicted["distribution"], network.outputs(short).output, atol=1e-5)
+    np.testing.assert_allclose(predicted["presence"], network.outputs(short).presence, atol=1e-5)
     assert [path.name for path in tmp_path.iterdir()] == ["a.keras"]
 
 
@@ -97,6 +101,12 @@ def with_entry(path, target, change):
             content = good.read(name)
             changed.writestr(name, json.dumps(json.loads(content) | change) if name == PARAMS_ENTRY else content)
     return target
+
+
+def test_the_network_of_earlier_versions_is_refused_by_name(saved, tmp_path):
+    old = with_entry(saved, tmp_path / "a.keras", {"model": "bands"})
+    with pytest.raises(BadInput, match=r"a\.keras holds the network .bands. of version 0\.4 or earlier"):
+        Network.load(old)
 
 
 def test_calibrations_of_before_are_refused_by_name(saved, tmp_path):
@@ -133,20 +143,19 @@ def test_foreign_and_torn_models_are_refused_by_name(saved, tmp_path, damage):
 
 
 def test_what_is_heard_is_the_answer_and_what_it_was_read_from():
-    network = Network(PARAMS, templates=unit_vectors(template_cues(PARAMS)))
-    answer, distribution, log_odds = network.hear(samples(4))
-    assert distribution is None                      # of a network that has not measured its errors
-    assert np.isnan(log_odds).all()
+    network = Network(PARAMS, template_cues=template_cues(PARAMS))
+    assert np.isnan(network.hear(samples(4)).source_log_odds).all()    # of a network that has not measured its errors
     some = network.reading_of(network.outputs(samples(400))).predictors
     network.calibrate(some[:200], np.linspace(0.1, 9, 200), some[200:])
-    answer, distribution, log_odds = network.hear(samples(4))
+    answer, distribution, log_odds, presence = network.hear(samples(4))
+    assert presence.shape == (4, 37)
     np.testing.assert_allclose(distribution.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_array_equal(answer.azimuth_deg, network.azimuth_deg(samples(4)))
     assert np.isfinite(log_odds).all()
 
 
 def test_noise_alone_survives_saving(tmp_path):
-    network = Network(PARAMS, templates=unit_vectors(template_cues(PARAMS)))
+    network = Network(PARAMS, template_cues=template_cues(PARAMS))
     some = network.reading_of(network.outputs(samples(400))).predictors
     network.calibrate(some[:200], np.linspace(0.1, 9, 200), some[200:])
     network.save(tmp_path / "model.keras")
@@ -155,7 +164,7 @@ def test_noise_alone_survives_saving(tmp_path):
 
 
 def test_another_head_changes_what_is_compared_and_only_that():
-    network = Network(PARAMS, templates=unit_vectors(template_cues(PARAMS)))
+    network = Network(PARAMS, template_cues=template_cues(PARAMS))
     before = network.outputs(samples(3)).output
     cues = template_cues(PARAMS)
     given = network.outputs(samples(3), np.repeat((0.5 * cues)[np.newaxis], 3, axis=0).astype(np.float16)).output

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from helpers import samples
 
-from network.model import Network, windows
+from network.model import Network
+from network.windowed import windows
 from params import Params
 
 PARAMS = Params()
@@ -19,7 +20,7 @@ def test_the_network_of_the_original_has_its_size_and_loss():
     outputs = network.outputs(samples(3))
     true_deg = np.array([-40.0, 5.0, 90.0])
     squares = np.square(outputs.output[:, 0] - true_deg)
-    assert network.loss_of(outputs.output, true_deg) == pytest.approx(squares.sum(), rel=1e-5)
+    assert network.loss_of(outputs, true_deg) == pytest.approx(squares.sum(), rel=1e-5)
     assert np.isnan(network.answer(samples(3)).half_width_68_deg).all()  # squared error states no uncertainty
 
 
@@ -29,7 +30,7 @@ def test_dropout_follows_from_the_seed_and_the_epoch():
     some, drawn = samples(2).astype(np.float32), []
     for epoch in (2, 2, 3):
         network.begin_epoch(epoch)
-        drawn.append(network._scores(some, training=True).numpy())
+        drawn.append(network._core.scores_in_training(some)["azimuth_deg"].numpy())
     assert np.array_equal(drawn[0], drawn[1])
     assert not np.array_equal(drawn[0], drawn[2])
 

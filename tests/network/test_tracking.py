@@ -1,5 +1,6 @@
 """Recordings over time, as arrays: rows, bounded memory, and `from network import localise`."""
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from helpers import FakeHearing, one_sentence, through_the_head
 
 from console import BadInput
 from network import localise, tracking
+from network.spectrogram import MOST_COLUMNS, Spectrogram
 from params import Params
 from shards.audio import read_mono
 
@@ -43,7 +45,7 @@ def test_memory_does_not_grow_with_the_recording():
         long.push(block)
         assert long._cues.shape[1] < 60
         assert len(long._signal) < 640
-        assert long.spectrogram.power().shape[1] <= tracking.MOST_COLUMNS
+        assert long.spectrogram.power().shape[1] <= MOST_COLUMNS
     assert long.spectrogram.frames_per_column == 8
 
 
@@ -56,7 +58,7 @@ def test_levels_far_above_full_scale_give_no_warning():
 
 
 def test_a_squeezed_spectrogram_keeps_its_mean():
-    squeezed = tracking.Spectrogram(3)
+    squeezed = Spectrogram(3)
     power = np.random.default_rng(3).random((3, 10_001))
     for at in range(0, power.shape[1], 77):
         squeezed.add(power[:, at:at + 77])
@@ -130,3 +132,56 @@ def test_localise_refuses_what_is_not_two_ears(ears, rate, message):
     with pytest.raises(BadInput, match=re.escape(message)) as refusal:
         localise(ears, rate)
     assert one_sentence(str(refusal.value))
+
+
+def test_sources_are_told_in_the_rows_of_the_track():
+    talkers_deg = np.tile([-40.0, 25.0], (30, 1))
+    two = tracking.Tracker(FakeHearing(talkers_deg=talkers_deg), PARAMS, 5)
+    signal = np.random.default_rng(1).normal(0, 0.1, (4 * RATE, 2)).astype(np.float32)
+    signal[2 * RATE:3 * RATE + 2000] = 0
+    for at in range(0, len(signal), 5_000):
+        two.push(signal[at:at + 5_000])
+    sources, track = two.sources(2), two.track()
+    assert sorted(np.nanmedian(source.azimuth_deg).round() for source in sources) == [-40, 25]
+    is_silent = track.level_db < -80
+    assert is_silent.any()
+    for source in sources:
+        np.testing.assert_array_equal(source.time_s, track.time_s)
+        np.testing.assert_array_equal(source.level_db, track.level_db)
+        np.testing.assert_array_equal(source.has_source, ~is_silent)
+        assert (source.half_width_68_deg[source.has_source] > 0).all()
+    assert len(two.sources(1)) == 1
+    assert tracking.Tracker(FakeHearing(), PARAMS, 5).sources(2) == []
+
+
+def test_sources_of_channels_that_are_no_ears_have_wide_half_widths():
+    two = tracking.Tracker(FakeHearing(talkers_deg=np.full((30, 1), 20.0)), PARAMS, 5)
+    left = np.random.default_rng(1).normal(0, 0.1, 4 * RATE + 100).astype(np.float32)
+    two.push(np.stack([left[100:], left[:-100]], axis=1))
+    two.check("spaced microphones")
+    source, = two.sources(2)
+    assert two.channels.is_doubtful
+    assert np.nanmin(source.half_width_68_deg) >= tracking.DOUBTFUL_HALF_WIDTH_DEG
+
+
+def test_several_sources_of_a_model_that_tells_one_are_refused():
+    one = tracker()
+    one.push(NOISE.T.astype(np.float32))
+    with pytest.raises(BadInput, match="one source at a time") as refusal:
+        one.sources(2)
+    assert one_sentence(str(refusal.value))
+
+
+@pytest.mark.parametrize("sources", [0, 5, 1.5, "two"])
+def test_localise_refuses_other_counts_of_sources(sources):
+    with pytest.raises(BadInput, match="it must be a whole number from 1 to 4") as refusal:
+        localise(NOISE, RATE, sources=sources)
+    assert one_sentence(str(refusal.value))
+
+
+def test_localise_lists_the_sources(monkeypatch):
+    talkers_deg = np.tile([-40.0, 25.0], (30, 1))
+    monkeypatch.setattr(tracking, "_network", lambda *_: SimpleNamespace(hear_rows=FakeHearing(talkers_deg=talkers_deg)))
+    sources = localise(NOISE, RATE, sources=2)
+    assert [type(source).__name__ for source in sources] == ["Source", "Source"]
+    assert sorted(source.overall()[0].__round__() for source in sources) == [-40, 25]

@@ -92,7 +92,7 @@ def test_several_origins_are_averaged_and_others_refused(feed, tmp_path):
     for one, other, mean in zip(*map(weights, origins), begun.keras_model.get_weights()):
         np.testing.assert_allclose(mean, (one + other) / 2, atol=1e-7)
     Network(replace(feed.params, model="original")).save(tmp_path / "other.keras")
-    with pytest.raises(BadInput, match=r"--from names a model that differs \(model original, wanted bands\)"):
+    with pytest.raises(BadInput, match=r"--from names a model that differs \(model original, wanted cnn\)"):
         training.fit(feed, 1, tmp_path, False, [origins[0], tmp_path / "other.keras"])
 
 

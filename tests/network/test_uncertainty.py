@@ -42,18 +42,19 @@ def some_distributions(count):
 def test_calibrated_half_widths_hold_the_share_of_errors_they_state():
     rng = np.random.default_rng(0)
     width_deg, azimuth_deg = rng.uniform(4, 40, 16_000), rng.uniform(-90, 90, 16_000)
-    disagreement, contrasts = rng.exponential(3, 16_000), rng.normal(size=(16_000, 2))
+    disagreement, contrast, log_odds = rng.exponential(3, 16_000), rng.lognormal(size=16_000), rng.normal(size=16_000)
     error_deg = np.abs(rng.standard_t(2, 32_000).reshape(2, -1) * width_deg / 50)  # with far outliers
-    error_deg *= (1 + np.abs(azimuth_deg) / 60) * (0.3 + disagreement) * np.exp(contrasts[:, 0] / 4)
-    predictors = error_predictors(azimuth_deg, width_deg, some_distributions(16_000), disagreement, contrasts)
+    error_deg *= (1 + np.abs(azimuth_deg) / 60) * (0.3 + disagreement) * contrast ** 0.25
+    predictors = error_predictors(azimuth_deg, width_deg, some_distributions(16_000), disagreement, contrast,
+                                  log_odds)
     calibration = Calibration.fit(predictors, error_deg[0])
     within_68_deg, within_95_deg = calibration.half_widths(predictors)
     for some in (width_deg < 15, width_deg >= 15, np.abs(azimuth_deg) < 20, np.abs(azimuth_deg) > 70, disagreement < 1,
                  disagreement > 5, (disagreement > 5) & (width_deg < 15)):
         assert np.mean(error_deg[1][some] <= within_68_deg[some]) == pytest.approx(0.68, abs=0.04)
         assert np.mean(error_deg[1][some] <= within_95_deg[some]) == pytest.approx(0.95, abs=0.02)
-    assert np.mean((error_deg[1] <= within_68_deg)[contrasts[:, 0] > 1]) == pytest.approx(0.68, abs=0.04)
-    assert np.mean((error_deg[1] <= within_95_deg)[contrasts[:, 0] > 1]) == pytest.approx(0.95, abs=0.02)
+    assert np.mean((error_deg[1] <= within_68_deg)[np.log(contrast) > 1]) == pytest.approx(0.68, abs=0.04)
+    assert np.mean((error_deg[1] <= within_95_deg)[np.log(contrast) > 1]) == pytest.approx(0.95, abs=0.02)
     assert np.all(within_95_deg >= within_68_deg)
     without = Calibration.fit(predictors[:, :3], error_deg[0])
     assert np.mean(error_deg[1][disagreement > 5] <= without.half_widths(predictors[:, :3])[0][disagreement > 5]) < 0.6

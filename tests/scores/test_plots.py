@@ -69,3 +69,18 @@ def test_a_track_is_drawn_over_the_whole_recording_with_gaps(drawn):
     np.testing.assert_array_equal(azimuth.get_lines()[0].get_ydata(), [10, np.nan, -80])
     low, high = azimuth.collections[0].get_paths()[-1].get_extents().intervaly
     assert (low, high) == (-90, -50)  # clipped to the range of azimuths
+
+
+def test_each_source_is_drawn_in_a_colour_of_its_own_with_a_legend(drawn):
+    time_s = np.array([0.5, 0.6, 0.7])
+    sources = [SimpleNamespace(time_s=time_s, azimuth_deg=np.array(azimuth_deg), half_width_68_deg=np.full(3, 2.0))
+               for azimuth_deg in ([10, np.nan, -80], [40.0, 41.0, 42.0])]
+    plots.sources(time_s, sources, np.ones((321, 60)), 16_000, "title", "x.png")
+    azimuth = drawn[0].axes[1]
+    lines = azimuth.get_lines()[:2]
+    for source, shown in zip(sources, lines):
+        np.testing.assert_array_equal(shown.get_ydata(), source.azimuth_deg)
+    assert lines[0].get_color() != lines[1].get_color()
+    assert [text.get_text() for text in azimuth.get_legend().get_texts()] == ["source 1", "source 2"]
+    plots.sources(time_s, [], np.ones((321, 60)), 16_000, "title", "x.png")
+    assert drawn[1].axes[1].get_legend() is None

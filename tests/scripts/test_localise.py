@@ -14,7 +14,6 @@ from helpers import ROOT, FakeHearing, from_all_around, one_sentence, run_script
 import Localise
 from console import BadInput
 from network import tracking
-from network.tracking import Track
 from params import Params
 from shards.audio import read_mono
 
@@ -182,7 +181,7 @@ def tracker(hop_frames=5):
 
 
 def args(**changes):
-    return argparse.Namespace(**({"channels": None, "swap_ears": False} | changes))
+    return argparse.Namespace(**({"channels": None, "swap_ears": False, "sources": 1} | changes))
 
 
 @pytest.mark.parametrize(("signal", "changes", "message"), [
@@ -215,16 +214,6 @@ def test_channels_are_picked_as_asked(write):
     assert np.array_equal(np.concatenate(one._hear.seen), np.concatenate(other._hear.seen))
 
 
-def test_a_textgrid_covers_the_recording_without_holes():
-    track = Track(np.array([0.5, 0.6, 0.7, 0.8]), np.array([10.2, 9.8, np.nan, -0.3]), np.ones(4), np.zeros(4),
-                  np.zeros(4, bool))
-    text = Localise.textgrid(track, 1.3)
-    edges = [(float(a), float(b)) for a, b in re.findall(r"xmin = ([\d.]+)\n\s+xmax = ([\d.]+)\n\s+text", text)]
-    assert re.findall(r'text = "(.*)"', text) == ["10", "", "0"]
-    assert [begin for begin, _ in edges] == [0, 0.65, 0.75]
-    assert [end for _, end in edges] == [0.65, 0.75, 1.3]
-
-
 def test_live_shows_a_file_played_through_it(talk):
     screen = io.StringIO()
     playing = tracker()
@@ -252,6 +241,8 @@ def test_the_bar_marks_left_and_right():
     (["nowhere.wav", "--hop-s", "0"], "--hop-s"),
     (["nowhere.wav", "--channels", "1", "1"], "--channels"),
     (["nowhere.wav", "--format", "xml"], "--format"),
+    (["nowhere.wav", "--sources", "0"], "--sources"),
+    (["nowhere.wav", "--sources", "5"], "--sources"),
 ])
 def test_flags_that_make_no_sense(tmp_path, flags, message):
     refused = run_script("Localise.py", *flags, status=2, cwd=tmp_path).stderr

@@ -165,7 +165,7 @@ def test_a_feed_has_the_duration_of_its_shards_and_longer_ones_take_no_more_memo
     assert long._chunk_blocks * 200 <= short._chunk_blocks * 50
 
 
-@pytest.mark.parametrize("model", ["bands", "original"])
+@pytest.mark.parametrize("model", ["cnn", "original"])
 def test_only_the_original_network_gets_its_frames_in_any_order_and_mirrored(fake_shard, tmp_path, model):
     """Each frame of a fake shard holds its number."""
     for i in range(2):
@@ -173,7 +173,7 @@ def test_only_the_original_network_gets_its_frames_in_any_order_and_mirrored(fak
     feed = feeds.ShardFeed([files.open_shards(tmp_path, PARAMS, "X.py")], replace(PARAMS, model=model))
     frames = samples_of(feed.training(1))[0][:, 1, :, 1].astype(float)
     rising = np.all(np.diff(np.abs(frames), axis=1) > 0, axis=1)
-    assert np.all(rising) == (model == "bands")
+    assert np.all(rising) == (model == "cnn")
     assert np.any(frames < 0) == (model == "original")
 
 

@@ -50,8 +50,8 @@ def in_this_process(monkeypatch):
 
 
 def everything(batches):
-    samples, labels = zip(*batches)
-    return np.concatenate(samples), np.concatenate(labels)
+    samples, sources_deg = zip(*batches)
+    return np.concatenate(samples), np.concatenate(sources_deg)[:, 0]
 
 
 @pytest.mark.slow
@@ -151,7 +151,8 @@ def test_of_snrs_given_as_steps_all_are_drawn(audio, in_this_process, monkeypatc
 def chunk_of_many_azimuths(audio, in_this_process):
     params = replace(PARAMS, azimuth_deg=tuple(range(-90, 91, 5)), snr_range_db=(40, 40), noise_field=("diffuse",))
     feed(audio, params)
-    return on_the_fly._make_chunk(on_the_fly.TRAINING, 1, 0)
+    samples, sources_deg = on_the_fly._make_chunk(on_the_fly.TRAINING, 1, 0)
+    return samples, sources_deg[:, 0]
 
 
 def test_each_scene_of_a_chunk_has_some_of_many_azimuths(chunk_of_many_azimuths):
@@ -173,8 +174,8 @@ def test_one_validation_chunk_in_four_has_the_heads_as_measured(audio, in_this_p
     deviation_db = {}  # of the ILD from scene to scene
     for part in (on_the_fly.TRAINING, on_the_fly.VALIDATION):
         for number in (0, 1, 2, 4, 5, 6):
-            samples, labels = on_the_fly._make_chunk(part, 0, number)
-            ild_db = np.median(samples[labels == 45][:, 20:200, :, 1].astype(np.float32), axis=2)
+            samples, sources_deg = on_the_fly._make_chunk(part, 0, number)
+            ild_db = np.median(samples[sources_deg[:, 0] == 45][:, 20:200, :, 1].astype(np.float32), axis=2)
             deviation_db[part, number] = ild_db.std(axis=0).mean()
     as_measured = [deviation_db.pop((on_the_fly.VALIDATION, number)) for number in (2, 6)]
     assert max(as_measured) < 0.5 * min(deviation_db.values())
@@ -182,16 +183,41 @@ def test_one_validation_chunk_in_four_has_the_heads_as_measured(audio, in_this_p
 
 def test_one_validation_chunk_in_four_is_noise_alone(audio, in_this_process):
     feed(audio)
-    is_alone = [np.isnan(on_the_fly._make_chunk(on_the_fly.VALIDATION, 0, number)[1]) for number in range(8)]
+    is_alone = [np.isnan(on_the_fly._make_chunk(on_the_fly.VALIDATION, 0, number)[1]).all(axis=1)
+                for number in range(8)]
     assert [each.all() for each in is_alone] == [False, False, False, True] * 2
     assert not any(each.any() for each in is_alone[:3])
+
+
+SEVERAL = replace(PARAMS, azimuth_deg=tuple(range(-90, 91, 15)), talkers=(0, 1, 2, 3),
+                  noise_field=("diffuse", "directional"))
+
+
+def test_sources_are_those_of_the_samples_the_loudest_first_and_a_directed_noise_is_told(audio, in_this_process):
+    feed(audio, SEVERAL)
+    chunks = [on_the_fly._make_chunk(on_the_fly.TRAINING, 1, number)[1] for number in range(6)]
+    sources_deg = np.concatenate(chunks)
+    assert sources_deg.shape[1] == 4
+    count = np.isfinite(sources_deg).sum(axis=1)
+    assert set(count) == {0, 1, 2, 3}
+    assert np.all(np.isfinite(sources_deg[:, :3]) == (np.arange(3) < count[:, np.newaxis]))    # padded at the end
+    assert set(np.isinf(sources_deg[:, 3])) == {True, False}
+    assert not np.isinf(sources_deg[:, :3]).any()
+
+
+def test_a_fifth_kind_of_validation_chunk_has_several_talkers_and_all_others_at_most_one(audio, in_this_process):
+    feed(audio, SEVERAL)
+    most = [int(np.isfinite(on_the_fly._make_chunk(on_the_fly.VALIDATION, 0, number)[1]).sum(axis=1).max())
+            for number in range(5)]
+    assert most[:4] == [1, 1, 1, 0]
+    assert most[4] in (2, 3)
 
 
 def test_own_heads_are_given_for_a_share_of_the_samples(audio, in_this_process):
     params = replace(PARAMS, azimuth_deg=Params().azimuth_deg, circle_deg=Params().azimuth_deg, own_head_share=0.5)
     with feed(audio, params, samples=2000) as wavs:
         batches = list(wavs.training(1))
-    assert all(templates.shape == (len(labels), 37, 321, 2) for _, labels, templates in batches)
+    assert all(templates.shape == (len(sources_deg), 37, 321, 2) for _, sources_deg, templates in batches)
     has_own = np.concatenate([templates.any(axis=(1, 2, 3)) for *_, templates in batches])
     assert 0.2 < has_own.mean() < 0.8
     assert wavs.fingerprint != feed(audio, replace(params, own_head_share=0.4), samples=2000).fingerprint

@@ -129,8 +129,8 @@ def test_as_many_talkers_as_fit_speak_where_a_scene_has_few_azimuths():
     one, two, three = speeches_of(made_by)
     few = [one, *(each._replace(azimuth_deg=each.azimuth_deg[:2], signals=each.signals[:2]) for each in (two, three))]
     drawn = talkers.draw(np.random.default_rng(0), few, made_by.params)
-    number = np.isfinite(drawn.azimuth_deg).sum(axis=1)
-    assert number.tolist() == [1, 1, 2, 2, 2, 2, 2]  # -60 and -55 are too near each other for two more
+    count = np.isfinite(drawn.azimuth_deg).sum(axis=1)
+    assert count.tolist() == [1, 1, 2, 2, 2, 2, 2]     # of -60 and -55 one has room at most, and none beside either
 
 
 @pytest.mark.parametrize("sensors", [{}, {"sensor_snr_db": (20.0, 20.0)}], ids=["no sensor noise", "sensor noise"])

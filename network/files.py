@@ -1,0 +1,105 @@
+"""Store a network with its parameters in a .keras file, and read it back."""
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from console import BadInput, atomic_write
+from network.uncertainty import Calibration
+from params import Params, differences, from_stored
+
+PARAMS_ENTRY, STATE_ENTRY = "binsl.json", "binsl_training.npz"  # our own entries in a .keras archive
+EARLIER_MODELS = ("bands",)   # of versions before this one, whose layers are gone
+
+
+def description_of(listener):
+    """Collect what a file says of a network beside its weights, as a dict."""
+    params = listener.params
+    return params.features | {"frames": params.frames} | params.training | {
+        "scenes": listener.made_with, "calibration": listener.calibration and listener.calibration._asdict()}
+
+
+def described(stored, path):
+    """Read a description back: Params, what the samples were made with, and the Calibration or None.
+
+    Raises BadInput where it is of other features or of another version, naming `path`.
+    """
+    if stored.get("model") in EARLIER_MODELS:
+        raise BadInput(f"{path} holds the network \"{stored['model']}\" of version 0.4 or earlier; train it again, or "
+                       "use that version.")
+    params = from_stored(stored, ("frames", *Params.TRAINING))
+    if differ := differences(stored, params.features):
+        raise BadInput(f"{path} was trained on other features ({differ}); train it again.")
+    calibration = stored.get("calibration")
+    if calibration and set(calibration) != set(Calibration._fields):
+        raise BadInput(f"{path} states its uncertainty as earlier versions of this code did; train it again.")
+    calibration = calibration and Calibration(**{name: tuple(values) for name, values in calibration.items()})
+    return params, stored["scenes"], calibration or None
+
+
+def save(network, path, state=None):
+    """Write a network whole as a file that Keras opens, with its parameters.
+
+    Given a dict `state`, also what it takes to resume training: that and the optimiser's variables.
+
+    Raises BadInput when the disk refuses.
+    """
+    path = Path(path)
+    with atomic_write(path) as partial:
+        named_for_keras = partial.with_name(partial.name + ".keras")  # it refuses other endings
+        try:
+            network.keras_model.save(named_for_keras)
+            with zipfile.ZipFile(named_for_keras, "a") as archive:
+                archive.writestr(PARAMS_ENTRY, json.dumps(description_of(network)))
+                if state is not None:
+                    slots = {str(i): np.asarray(v) for i, v in enumerate(network.optimizer.variables)}
+                    buffer = io.BytesIO()
+                    np.savez(buffer, state=json.dumps(state), **slots)
+                    archive.writestr(STATE_ENTRY, buffer.getvalue())
+            os.replace(named_for_keras, partial)
+        finally:
+            named_for_keras.unlink(missing_ok=True)
+
+
+def load(network_class, path, with_state=False):
+    """Build the network that a file describes by its numbers, from this room's tables, and read its weights.
+
+    Nothing else of the file is trusted: Keras would also rebuild layers, which can carry code of others.
+
+    Parameters
+    ----------
+    network_class : class of the network, made of Params and what its samples were made with
+    path : path of a .keras file that `save` wrote, or of a folder with best.keras
+    with_state : bool, also read the optimiser's variables; then the file must hold `state`
+
+    Raises
+    ------
+    BadInput : no such file, torn, foreign, or of other features or layers than this code's
+
+    """
+    path = Path(path)
+    path = path / "best.keras" if path.is_dir() else path
+    if not path.is_file():
+        raise BadInput(f"{path} does not exist; train a model first with TrainingCNN.py.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            stored = json.loads(archive.read(PARAMS_ENTRY))
+            state = archive.read(STATE_ENTRY) if with_state or STATE_ENTRY in archive.namelist() else None
+        params, made_with, calibration = described(stored, path)
+        network = network_class(params, made_with)
+        network.keras_model.load_weights(path)
+        network.calibration = calibration
+        if state:
+            with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
+                network.state = json.loads(str(arrays["state"]))
+                for i, variable in enumerate(network.optimizer.variables if with_state else ()):
+                    variable.assign(arrays[str(i)])
+    except BadInput:
+        raise
+    except Exception as problem:  # a torn or foreign file fails in zipfile, json, h5py or Keras in many ways
+        raise BadInput(f"{path} is not a whole model of this project; train it again or name another folder.") \
+            from problem
+    return network
