@@ -146,6 +146,22 @@ def _read_entry(archive, name):
         return np.lib.format.read_array(entry, allow_pickle=False)
 
 
+def talkers_of(shards):
+    """Collect who speaks in each sample of shards; in those of one talker a sample it is that one, at 0 dB.
+
+    Returns
+    -------
+    azimuth_deg, level_db : np.ndarray [shape=(n, most)], float32, the loudest first, NaN where nobody speaks
+
+    """
+    every = [(shard.labels[:, np.newaxis], np.zeros((len(shard.labels), 1), np.float32))
+             if shard.talker_azimuth_deg is None else (shard.talker_azimuth_deg, shard.talker_level_db)
+             for shard in shards]
+    most = max(azimuth_deg.shape[1] for azimuth_deg, _ in every)
+    return tuple(np.concatenate([np.pad(each, ((0, 0), (0, most - each.shape[1])), constant_values=np.nan)
+                                 for each in same]) for same in zip(*every))
+
+
 def open_shards(folder, params, script):
     """Open every shard of a folder and check that they hold the features of `params`, all of the same duration.
 
