@@ -58,6 +58,17 @@ def test_every_row_lists_its_talkers_and_what_each_method_found(tested):
         assert max(len(row[f"{name}_talkers_deg"].split()) for row in rows) <= 4
 
 
+@pytest.mark.parametrize("model", ["cnn", "original"])
+def test_a_network_is_trained_on_shards_of_several_talkers(wavs, tmp_path, model):
+    run_script("SpatialiseTRAIN.py", "--speech", wavs("SpeechTRAIN", 4), "--noise", wavs("NoiseTRAIN", 1), "--out",
+               tmp_path / "shards", "--frames", 20 if model == "cnn" else 50, "--snr-db", 20, "--talkers", 0, 1, 3,
+               "--noise-field", "diffuse", "mixed")
+    run_script("TrainingCNN.py", "--data", tmp_path / "shards", "--out", tmp_path / "models", "--epochs", 1, "--model",
+               model)
+    row, = csv.DictReader((tmp_path / "models" / "history.csv").read_text().splitlines())
+    assert all(np.isfinite(float(row[name])) for name in ("loss", "validation_loss"))
+
+
 def test_noise_alone_cannot_be_tested(folders, tmp_path):
     run_script("SpatialiseTEST.py", *folders, "--out", tmp_path / "none", "--snr-db", 20, "--talkers", 0)
     refused = run_script("Testing.py", "--data", tmp_path / "none", "--models", tmp_path, status=2)
