@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 import soxr
-from scipy.signal import butter, sosfiltfilt
 
 from console import BadInput, sha256_of
 from hrtf.interpolation import DIRECT_S, interpolated, onset
@@ -324,6 +323,8 @@ def _direct_sound(response, rate_hz):
 
 def _right_ear_earlier_s(ears, rate_hz):
     """Measure how much earlier a sound reaches the right ear: the peak of the low-passed ears' cross-correlation."""
+    from scipy.signal import butter, sosfiltfilt  # here, not above: the shipped head need not wait for it
+
     sections = butter(2, min(LOW_PASS_HZ, 0.4 * rate_hz), fs=rate_hz, output="sos")
     left, right = sosfiltfilt(sections, np.pad(ears, ((0, 0), (ears.shape[-1],) * 2)))
     reach = round(LONGEST_DELAY_S * rate_hz)

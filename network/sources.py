@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
-from scipy.optimize import linear_sum_assignment
 
 from network.peaks import MERGED_DEG, THRESHOLD, read_peaks
 
@@ -73,6 +71,8 @@ def follow(presence, hop_s, params, most, smooths=True):
            [  0.,  15.,  30.]])
 
     """
+    from scipy.ndimage import uniform_filter1d  # here, not above: one source should not wait for it
+
     presence = np.asarray(presence, np.float64)
     count = 2 * round((SMOOTHED_S / hop_s - 1) / 2) + 1                # odd: around each row
     if smooths and count > 1:
@@ -160,6 +160,8 @@ class Follower:
 
     def _assign(self, azimuth_deg):
         """Assign peaks to known sources: dict of index to peak, for those within GATE_DEG."""
+        from scipy.optimize import linear_sum_assignment
+
         expected = np.array([each.azimuth_deg for each in self._known])
         cost = np.abs(expected[:, np.newaxis] - azimuth_deg)
         cost = np.minimum(cost, GATE_DEG)                              # none is as good as one beyond it
