@@ -25,8 +25,9 @@ import console
 from console import BadInput
 from network.balance import Balance
 from network.likelihood import template_cues
+from network.opening import open_network, shipped_model
 from network.sources import Follower
-from network.tracking import MOST_SOURCES, PRETRAINED, Tracker, hop_frames_of
+from network.tracking import MOST_SOURCES, Tracker, hop_frames_of
 from params import Params
 from scores import plots
 from scores.textgrid import textgrid
@@ -47,8 +48,8 @@ def parse_args(argv=None):
     default = Params()
     parser = console.Parser(__doc__)
     parser.add_argument("recordings", metavar="RECORDING", nargs="*", type=Path, help="two-channel files, or folders")
-    parser.add_argument("--model", metavar="FILE", type=Path, default=PRETRAINED,
-                        help="(default: the one that ships)")
+    parser.add_argument("--model", metavar="FILE", type=Path,
+                        help="a .onnx or a .keras file (default: the one that ships)")
     parser.add_argument("--head", metavar="SOFA",
                         help="your own head as measured, which the network compares with in place of KEMAR")
     parser.add_argument("--hop-s", metavar="S", type=float, default=default.hop_s,
@@ -70,6 +71,7 @@ def parse_args(argv=None):
     args = parser.parse_args(argv)
     if bool(args.recordings) == args.live:
         raise BadInput("Localise.py takes recordings or --live, and not both; name a file or a folder.")
+    args.model = args.model or shipped_model()
     return replace(default, hop_s=args.hop_s, channels=tuple(args.channels or ())), args
 
 
@@ -77,12 +79,7 @@ def main(argv=None):
     """Localise every recording, or listen."""
     params, args = parse_args(argv)
     recordings = find_recordings(args.recordings)
-
-    from network.model import Network  # here, not above: a wrong flag should not wait for TensorFlow
-
-    network = Network.load(args.model)
-    if args.head:
-        network.compare_with(template_cues(params, args.head))
+    network = open_network(args.model, template_cues(params, args.head) if args.head else None)
 
     def tracker():
         balance = Balance(params) if args.balance == "auto" else None

@@ -14,7 +14,6 @@ at a time are followed by sources.py: `tracker.sources(most=2)`.
 from dataclasses import replace
 from functools import lru_cache
 from numbers import Real
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +23,8 @@ import features
 from console import BadInput, warn
 from network.balance import Balance
 from network.channels import FAINT_DBFS, LOUD_SHARE, NARROW_SHARE, ChannelCheck
+from network.likelihood import template_cues
+from network.opening import open_network, shipped_model
 from network.peaks import presence_targets
 from network.readout import read_out
 from network.smoothing import Chain
@@ -32,8 +33,6 @@ from network.spectrogram import Spectrogram
 from network.tracks import NO_ROWS, Source, Track
 from network.uncertainty import uncalibrated_half_width
 from params import GREATEST_RATE_HZ, LEAST_RATE_HZ, Params
-
-PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained" / "best.keras"
 
 SURE_LOG_ODDS = 2.0          # of a source, where it follows from a half-width alone
 AGREES_DEG = 5.0             # of a row with what its neighbours say, at least
@@ -44,7 +43,7 @@ SAME_HALF_WIDTH_DEG = 45.0   # stated for channels of one signal, which may be m
 DOUBTFUL_HALF_WIDTH_DEG = 60.0  # stated where the channels cannot be those of two ears
 
 
-def localise(ears, sample_rate_hz, hop_s=0.1, model=PRETRAINED, head=None, smooths=True, balances=True,
+def localise(ears, sample_rate_hz, hop_s=0.1, model=None, head=None, smooths=True, balances=True,
              sources=1):
     """Localise the sound in two ear signals over time.
 
@@ -54,7 +53,7 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=PRETRAINED, head=None, smoot
         to 32 bits of the full scale of their type, unsigned ones around its middle
     sample_rate_hz : float, 1,000 to 1,000,000
     hop_s : float, from row to row, in steps of 0.02 s
-    model : path of a .keras file, the model that ships unless given
+    model : path of a .onnx or .keras file, optional: a model other than the one that ships
     head : path of a SOFA file, optional: one's own head, which the network compares with in place of KEMAR
     smooths : bool, use what a row's neighbours tell; see smoothing.py
     balances : bool, correct the levels of two unequal microphones; see balance.py
@@ -106,7 +105,8 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=PRETRAINED, head=None, smoot
     balance = Balance(params) if balances else None
     if balance:
         balance.add(blocks)
-    tracker = Tracker(_network(model, head).hear_rows, params, hop_frames_of(params), balance, smooths)
+    network = _network(model or shipped_model(), head)
+    tracker = Tracker(network.hear_rows, params, hop_frames_of(params), balance, smooths)
     tracker.push(blocks)
     tracker.check("the array")
     return tracker.track() if sources == 1 else tracker.sources(sources)
@@ -114,13 +114,7 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=PRETRAINED, head=None, smoot
 
 @lru_cache(maxsize=1)
 def _network(path, head):
-    from network.likelihood import template_cues
-    from network.model import Network  # here, not above: TensorFlow takes seconds
-
-    network = Network.load(path)
-    if head:
-        network.compare_with(template_cues(Params(), head))
-    return network
+    return open_network(path, template_cues(Params(), head) if head else None)
 
 
 def hop_frames_of(params):

@@ -1,0 +1,95 @@
+"""Answer without TensorFlow: the network as an ONNX graph (graph.py), which ONNX Runtime computes.
+
+    network = LightNetwork.load("pretrained/best.onnx")
+    network.azimuth_deg(samples)                      # (n, 321, 50, 2) -> (n,), as of model.Network
+
+tools/export.py writes such a file of a trained model.
+"""
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from console import BadInput
+from network.answers import Listener
+from network.cells import template_vectors
+from network.files import described
+from network.segments import STEP_FRAMES, outputs_of, scores_of_rows, segments_in_use
+
+DESCRIPTION = "binsl"           # key of the metadata that holds what files.description_of gives, as JSON
+AT_ONCE_FRAMES = 3200           # of all samples together
+ROWS_AT_ONCE = 64               # of a recording: more leave the processor's caches
+ERRORS_ALONE = 3                # of what ONNX Runtime logs: it would warn that templates may be given
+MOST_THREADS = 4                # the graph is small: more wait for each other
+
+
+class LightNetwork(Listener):
+    """Answer as model.Network does, by an exported file; nothing can be trained."""
+
+    has_templates = True
+
+    def __init__(self, session, params, made_with, calibration):
+        """Take an onnxruntime.InferenceSession of such a graph, and what its file says of the network."""
+        self.params, self.made_with, self.calibration = params, made_with, calibration
+        self._session, self._head = session, {}
+
+    @classmethod
+    def load(cls, path):
+        """Read a file of tools/export.py.
+
+        Raises BadInput without ONNX Runtime, and for a file that is missing, torn, foreign, or of other features than
+        this code's.
+        """
+        try:
+            import onnxruntime
+        except ImportError as problem:
+            raise BadInput(f"{path} needs the package onnxruntime ({problem}); install it with pip install -r "
+                           "requirements-localise.txt, or name a .keras file.") from problem
+        if not Path(path).is_file():
+            raise BadInput(f"{path} does not exist; make it of a trained model with tools/export.py.")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level, options.intra_op_num_threads = ERRORS_ALONE, _threads()
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            stored = json.loads(session.get_modelmeta().custom_metadata_map[DESCRIPTION])
+            return cls(session, *described(stored, path))
+        except BadInput:
+            raise
+        except Exception as problem:  # a torn or foreign file fails in ONNX Runtime, json or Params in many ways
+            raise BadInput(f"{path} is not a whole model of this project; make it again with tools/export.py.") \
+                from problem
+
+    def compare_with(self, template_cues):
+        """Compare with the cues (class, bin, 2) of another head from now on, as likelihood.template_cues gives them."""
+        self._head = {"templates": template_vectors(template_cues[np.newaxis])[0].astype(np.float32)}
+
+    def outputs(self, samples):
+        """Compute the Outputs for any number of samples (n, bin, frame, 2), some at a time."""
+        frames = samples.shape[2]
+        steps, segments = frames // STEP_FRAMES, np.array(segments_in_use(frames, self.params))
+        batch, parts = max(1, AT_ONCE_FRAMES // frames), []
+        for at in range(0, len(samples), batch):
+            some = samples[at:at + batch, :, :steps * STEP_FRAMES]
+            joined = some.transpose(1, 0, 2, 3).reshape(some.shape[1], -1, 2)      # no segment crosses a seam
+            bounds = np.arange(len(some))[:, np.newaxis, np.newaxis] * steps + segments
+            parts.append([each.reshape(len(some), len(segments), -1) for each in self._scores(joined, bounds)])
+        *scores, likelihoods = (np.concatenate(each) for each in zip(*parts))
+        return outputs_of([*scores, likelihoods[:, 0]], frames, self.params)
+
+    def outputs_of_rows(self, cues, starts, frames):
+        """Compute the Outputs of windows of a recording, as Listener says; what overlaps is computed once."""
+        steps, segments = frames // STEP_FRAMES, segments_in_use(frames, self.params)
+        parts = [scores_of_rows(self._scores, cues, starts[at:at + ROWS_AT_ONCE], steps, segments)
+                 for at in range(0, len(starts), ROWS_AT_ONCE)]
+        return outputs_of([np.concatenate(each) for each in zip(*parts)], frames, self.params)
+
+    def _scores(self, cues, bounds):
+        """Run the graph: scores (segment, class) of each output, last the mean log-likelihoods (segment, value)."""
+        return self._session.run(None, {"cues": np.ascontiguousarray(cues, np.float32),
+                                        "segments": bounds.reshape(-1, 2).astype(np.int32), **self._head})
+
+
+def _threads():
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(available, MOST_THREADS)
