@@ -53,7 +53,7 @@ class ChannelCheck:
 
     def __init__(self, params):
         self.params, self.peak, self.is_doubtful = params, np.zeros(2), False
-        self._samples, self._is_apart, self._second = 0, False, np.empty((0, 2), np.float32)
+        self._samples, self._is_apart, self._second = 0, False, np.empty((2, 0), np.float32)
         self._sum, self._square, self._treble, self._low = np.zeros((4, 2))
         self._heard = 0.0
         self._seconds = []                                                    # of Second
@@ -66,16 +66,18 @@ class ChannelCheck:
     def add_signal(self, ears):
         """Measure a block (n, 2) of the signal."""
         self._samples += len(ears)
-        self.peak = np.maximum(self.peak, np.abs(ears).max(axis=0, initial=0))
-        self._sum += ears.sum(axis=0, dtype=np.float64)
-        self._square += np.square(ears).sum(axis=0, dtype=np.float64)
-        self._is_apart = self._is_apart or bool(np.any(ears[:, 0] != ears[:, 1]))
+        ears = np.ascontiguousarray(ears.T)                            # (ear, n): sums over time are ten times as fast
+        self.peak = np.maximum(self.peak, np.abs(ears).max(axis=1, initial=0))
+        self._sum += ears.sum(axis=1, dtype=np.float64)
+        self._square += np.square(ears).sum(axis=1, dtype=np.float64)
+        self._is_apart = self._is_apart or bool(np.any(ears[0] != ears[1]))
         rate = self.params.sample_rate_hz
-        signal = np.concatenate((self._second, ears))
-        count = len(signal) // rate
-        self._second = signal[count * rate:]
-        for second in signal[:count * rate].reshape(count, rate, 2):
-            second = second - second.mean(axis=0)  # a DC offset is no sound
+        signal = np.concatenate((self._second, ears), axis=1)
+        count = signal.shape[1] // rate
+        self._second = signal[:, count * rate:]
+        for begin in range(0, count * rate, rate):
+            second = signal[:, begin:begin + rate]
+            second = second - second.mean(axis=1, keepdims=True)  # a DC offset is no sound
             if np.square(second).mean() > FAINT_POWER:
                 self._seconds.append(_second_of(second, rate))
 
@@ -253,29 +255,29 @@ class Second(NamedTuple):
 
 
 def _second_of(ears, rate):
-    """Measure a second (n, 2) at `rate` Hz, by its cross-correlation with phase transform and the levels of its ears.
+    """Measure a second (ear, n) at `rate` Hz, by its cross-correlation with phase transform and the levels of its ears.
 
     A delay that no head makes counts where one sound has it (a clear peak), or where the channels hold different
     sounds: their levels part from frame to frame. In noise from all around neither holds, though its delays are random.
     """
-    spectra = np.fft.rfft(ears.T, 2 * rate)
+    spectra = np.fft.rfft(ears, 2 * rate)
     hz = np.fft.rfftfreq(2 * rate, 1 / rate)
     phase = spectra[1] * np.conj(spectra[0])
     phase /= np.maximum(np.abs(phase), 1e-12)
-    around = _lags(phase, round(DELAY_SEARCH_S * rate))
-    inverted = -_lags(phase, round(HEAD_DELAY_S * rate)).min()
+    around, reach = _lags(phase, round(DELAY_SEARCH_S * rate)), round(HEAD_DELAY_S * rate)
+    inverted = -around[len(around) // 2 - reach:len(around) // 2 + reach + 1].min()
     delay_s, peak = (around.argmax() - len(around) // 2) / rate, around.max()
 
-    treble = np.square(np.diff(ears, axis=0))                                        # as pre-emphasis does
-    frames = treble[:len(treble) // FRAMES * FRAMES].reshape(FRAMES, -1, 2).sum(axis=1) + TINY  # (frame, ear)
-    is_loud = frames.sum(axis=1) > 0.01 * frames.sum(axis=1).max()
-    low_db, high_db = np.percentile(_level_db(*frames[is_loud].T), (10, 90))
-    treble_db = _level_db(*frames.sum(axis=0))
+    treble = np.square(np.diff(ears))                                                # as pre-emphasis does
+    frames = treble[:, :treble.shape[1] // FRAMES * FRAMES].reshape(2, FRAMES, -1).sum(axis=2) + TINY  # (ear, frame)
+    is_loud = frames.sum(axis=0) > 0.01 * frames.sum(axis=0).max()
+    low_db, high_db = np.percentile(_level_db(*frames[:, is_loud]), (10, 90))
+    treble_db = _level_db(*frames.sum(axis=1))
     is_wide = ((peak > CLEAR_PEAK or high_db - low_db > APART_DB) and abs(delay_s) > HEAD_DELAY_S
                or peak > UNSHADED_PEAK and abs(delay_s) > UNSHADED_DELAY_S and abs(treble_db) < UNSHADED_DB)
 
     band = (hz >= OPPOSED_HZ[0]) & (hz < OPPOSED_HZ[1])
-    low = _lags(phase * band, round(HEAD_DELAY_S * rate))
+    low = _lags(phase * band, reach)
     low_delay_s = (low.argmax() - len(low) // 2) / rate
     fits = band & (np.abs(phase - np.exp(-2j * np.pi * hz * low_delay_s)) < OPPOSED_FIT_RAD)
     power = np.square(np.abs(spectra))

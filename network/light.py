@@ -7,6 +7,7 @@ tools/export.py writes such a file of a trained model.
 """
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,9 @@ from network.segments import STEP_FRAMES, outputs_of, scores_of_rows, segments_i
 
 DESCRIPTION = "binsl"           # key of the metadata that holds what files.description_of gives, as JSON
 AT_ONCE_FRAMES = 3200           # of all samples together
-ROWS_AT_ONCE = 64               # of a recording: more leave the processor's caches
+ROWS_AT_ONCE = 64               # of a recording: fewer share less of what overlaps, more leave the processor's caches
 ERRORS_ALONE = 3                # of what ONNX Runtime logs: it would warn that templates may be given
-MOST_THREADS = 4                # the graph is small: more wait for each other
+MOST_THREADS = 4                # each computes a part of the rows by itself; the graph is too small to be divided
 
 
 class LightNetwork(Listener):
@@ -49,7 +50,7 @@ class LightNetwork(Listener):
         if not Path(path).is_file():
             raise BadInput(f"{path} does not exist; make it of a trained model with tools/export.py.")
         options = onnxruntime.SessionOptions()
-        options.log_severity_level, options.intra_op_num_threads = ERRORS_ALONE, _threads()
+        options.log_severity_level, options.intra_op_num_threads = ERRORS_ALONE, 1
         try:
             session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
             stored = json.loads(session.get_modelmeta().custom_metadata_map[DESCRIPTION])
@@ -68,21 +69,27 @@ class LightNetwork(Listener):
         """Compute the Outputs for any number of samples (n, bin, frame, 2), some at a time."""
         frames = samples.shape[2]
         steps, segments = frames // STEP_FRAMES, np.array(segments_in_use(frames, self.params))
-        batch, parts = max(1, AT_ONCE_FRAMES // frames), []
-        for at in range(0, len(samples), batch):
-            some = samples[at:at + batch, :, :steps * STEP_FRAMES]
-            joined = some.transpose(1, 0, 2, 3).reshape(some.shape[1], -1, 2)      # no segment crosses a seam
-            bounds = np.arange(len(some))[:, np.newaxis, np.newaxis] * steps + segments
-            parts.append([each.reshape(len(some), len(segments), -1) for each in self._scores(joined, bounds)])
-        *scores, likelihoods = (np.concatenate(each) for each in zip(*parts))
-        return outputs_of([*scores, likelihoods[:, 0]], frames, self.params)
+
+        def scores_of(some):
+            joined = some[:, :, :steps * STEP_FRAMES].transpose(1, 0, 2, 3).reshape(some.shape[1], -1, 2)
+            bounds = np.arange(len(some))[:, np.newaxis, np.newaxis] * steps + segments       # none crosses a seam
+            *scores, likelihoods = (each.reshape(len(some), len(segments), -1) for each in self._scores(joined, bounds))
+            return [*scores, likelihoods[:, 0]]
+
+        return self._outputs_of_parts(scores_of, samples, max(1, AT_ONCE_FRAMES // frames), frames)
 
     def outputs_of_rows(self, cues, starts, frames):
         """Compute the Outputs of windows of a recording, as Listener says; what overlaps is computed once."""
         steps, segments = frames // STEP_FRAMES, segments_in_use(frames, self.params)
-        parts = [scores_of_rows(self._scores, cues, starts[at:at + ROWS_AT_ONCE], steps, segments)
-                 for at in range(0, len(starts), ROWS_AT_ONCE)]
-        return outputs_of([np.concatenate(each) for each in zip(*parts)], frames, self.params)
+        return self._outputs_of_parts(lambda some: scores_of_rows(self._scores, cues, some, steps, segments), starts,
+                                      ROWS_AT_ONCE, frames)
+
+    def _outputs_of_parts(self, scores_of, values, size, frames):
+        """Score parts of samples or rows, a thread each, and let the segments agree."""
+        parts = [values[at:at + size] for at in range(0, len(values), size)]
+        with ThreadPoolExecutor(_threads()) as threads:
+            scores = list(threads.map(scores_of, parts))
+        return outputs_of([np.concatenate(each) for each in zip(*scores)], frames, self.params)
 
     def _scores(self, cues, bounds):
         """Run the graph: scores (segment, class) of each output, last the mean log-likelihoods (segment, value)."""

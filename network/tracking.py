@@ -165,7 +165,7 @@ class Tracker:
         self.balance, self._is_live = balance, is_live
         self._chain = Chain(params, self.hop_s) if smooths else None
         self._state = None                                             # of the chain, after the rows so far
-        self._signal = np.empty((0, 2), np.float32)                    # less than a window, or not yet framed
+        self._signal = np.empty((2, 0), np.float32)                    # (ear, n): less than a window, or not yet framed
         self._cues = np.empty((params.bins, 0, 2), np.float16)         # of the frames that rows to come need
         self._power = np.empty(0)                                      # of each of them
         self._kinds = np.empty((3, 0), bool)                           # what ChannelCheck.add_frames tells of them
@@ -257,18 +257,18 @@ class Tracker:
 
     def _add_frames(self, ears):
         window, hop = self.params.stft_window_samples, self.params.stft_hop_samples
-        signal = np.concatenate((self._signal, ears))
-        count = max(0, 1 + (len(signal) - window) // hop)
-        self._signal = signal[count * hop:]
+        signal = np.concatenate((self._signal, ears.T), axis=1)
+        count = max(0, 1 + (signal.shape[1] - window) // hop)
+        self._signal = signal[:, count * hop:]
         if count:
-            spectra = features.stft(signal[:window + (count - 1) * hop].T, self.params)       # (ear, bin, frame)
+            spectra = features.stft(signal[:, :window + (count - 1) * hop], self.params)      # (ear, bin, frame)
             cues = features.interaural_cues(*spectra, self.params.power_floor)
             imbalance = self.balance and self.balance.estimate()
             if imbalance:
                 cues[..., features.ILD] -= imbalance.of_bins_db[:, np.newaxis]
             cues = cues.astype(np.float16)
-            steps = signal[:count * hop].astype(np.float64).reshape(count, hop, 2)
-            power = steps.var(axis=1).mean(axis=1)                                            # a DC offset is no sound
+            steps = signal[:, :count * hop].astype(np.float64).reshape(2, count, hop)
+            power = steps.var(axis=2).mean(axis=0)                                            # a DC offset is no sound
             self._cues = np.concatenate((self._cues, cues), axis=1)
             self._power = np.concatenate((self._power, power))
             ear_power = np.square(spectra.real) + np.square(spectra.imag)                     # (ear, bin, frame)
