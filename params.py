@@ -11,6 +11,7 @@ from console import BadInput
 NOISE_FIELDS = ("diffuse", "diotic", "directional", "talker", "mixed")
 MODELS = ("cnn", "original")
 LOSSES = ("distribution", "mse")
+MOST_TALKERS = 4  # of a sample
 LEAST_RATE_HZ, GREATEST_RATE_HZ = 1_000, 1_000_000  # of what users give; beyond, a header or a unit is wrong
 
 
@@ -79,6 +80,12 @@ class Params:
     mixed_level_db: float = 10.0      # noise field "mixed": the second noise is up to this much weaker or stronger
     least_snr_of_two_db: float = 3.0  # drawn beside a second source from one direction: else either could be meant
 
+    # Talkers: how many speak at once in a sample, drawn for each; the loudest is talker 1, whose SNR is that of the
+    # sample. Stored where they differ from one talker.
+    talkers: tuple = (1,)             # 0 is noise alone; a number that is named twice is drawn twice as often
+    talker_level_db: float = 6.0      # the others are weaker than the loudest by up to this much
+    least_talker_distance_deg: float = 10.0  # between any two of them
+
     # Network; the layers stand in network/cnn.py and network/original.py.
     model: str = "cnn"
     dropout: float = 0.3              # of the original, CNNBSL
@@ -131,6 +138,7 @@ class Params:
                  all(0 < weight <= 1e4 for weight in self.hrir_weights), "--hrir-weights", _list(self.hrir_weights),
                  f"a number above 0 for each of the {len(self.hrir_set)} of --hrir")
         _require(0 <= self.own_head_share <= 1, "--own-head-share", self.own_head_share, "0 to 1")
+        self._require_possible_talkers()
         for name in ("receivers", "channels"):
             pair = getattr(self, name)
             _require(not pair or len(pair) == 2 and pair[0] != pair[1] and min(pair) >= 1, flag_of(name), _list(pair),
@@ -148,6 +156,37 @@ class Params:
         _require(2 <= self.batch_size <= 4096, "--batch-size", self.batch_size, "2 to 4096")
         _require(isfinite(self.learning_rate) and 0 < self.learning_rate <= 1, "--learning-rate", self.learning_rate,
                  "above 0 and at most 1")
+
+    def _require_possible_talkers(self):
+        """Refuse numbers of talkers that do not fit between the azimuths, and a competing talker who is not counted."""
+        _require(self.talkers and all(number in range(MOST_TALKERS + 1) for number in self.talkers), "--talkers",
+                 _list(self.talkers), f"one or more whole numbers from 0 to {MOST_TALKERS}")
+        _require(0 <= self.talker_level_db <= 40, "--talker-level-db", self.talker_level_db, "0 to 40")
+        _require(0 < self.least_talker_distance_deg <= 180, "--least-talker-distance-deg",
+                 self.least_talker_distance_deg, "a number above 0 and at most 180")
+        if not self.has_talkers:
+            return
+        if "talker" in self.noise_field:
+            raise BadInput("--noise-field talker is a talker who is not counted; with --talkers choose other noise "
+                           "fields.")
+        fit, last = 0, -float("inf")
+        for azimuth_deg in sorted(self.azimuth_deg):
+            if azimuth_deg - last >= self.least_talker_distance_deg:
+                fit, last = fit + 1, azimuth_deg
+        if fit < self.most_talkers:
+            raise BadInput(f"--talkers {_list(self.talkers)} is not possible: {fit} fit between the azimuths, "
+                           f"{self.least_talker_distance_deg:g} degrees apart; name fewer, more --azimuth-deg or a "
+                           "smaller --least-talker-distance-deg.")
+
+    @property
+    def has_talkers(self):
+        """Tell whether samples have any other number of talkers than one each."""
+        return set(self.talkers) != {1}
+
+    @property
+    def most_talkers(self):
+        """Give the greatest number of talkers of a sample, at least 1: the columns of what is stored of them."""
+        return max(1, *self.talkers)
 
     @property
     def bins(self):
@@ -201,7 +240,8 @@ class Params:
                                        "lead_in_samples", "speech_range_db", "noise_range_db", "silence_dbfs",
                                        "mixed_level_db", "least_snr_of_two_db", "seed",
                                        *(name for name in (*RANGES, "receivers", "channels", "hrir_weights")
-                                         if name not in SINCE_0_4 or getattr(self, name)))
+                                         if name not in SINCE_0_4 or getattr(self, name)),
+                                       *(TALKERS if self.has_talkers else ()))
 
     @property
     def training(self):
@@ -234,6 +274,7 @@ RANGES = {
 }
 SINCE_0_4 = ("receivers", "channels", "hrir_weights", "band_limit_share", "other_sounds_share")  # stored where set, so
                                                                                    # that earlier shards still fit
+TALKERS = ("talkers", "talker_level_db", "least_talker_distance_deg")  # stored where talkers differ from one each
 
 # --world: all of it at once, the recipe of the model that ships. Heads: adults, whose longest interaural delay is 0.646
 # ms with a standard deviation of 5 % (Algazi et al. 2001: 45 heads); beside measured people, a part of that range.

@@ -70,13 +70,17 @@ def running_means(values, begins, ends):
 
 
 def agreed(distribution, presence, counts):
-    """Let segments agree: on the distribution by the geometric mean of durations, on presence by their mean.
+    """Let segments agree on a distribution and on presence.
+
+    Distributions are averaged over the segments of a duration, then geometrically over the durations. A talker who is
+    present in one segment is present: presence is the greatest of the segments of a duration, then the mean of the
+    durations.
 
     Parameters
     ----------
     distribution, presence : np.ndarray [shape=(n, segment, class)], scores before softmax and before sigmoid, in the
         order of `segments_of`
-    counts : sequence of int, segments of each duration; their probabilities are averaged
+    counts : sequence of int, segments of each duration
 
     Returns
     -------
@@ -93,10 +97,11 @@ def agreed(distribution, presence, counts):
     ends = np.cumsum(counts)
 
     def of_durations(values):
-        return [values[:, end - count:end].mean(axis=1) for count, end in zip(counts, ends)]
+        return [values[:, end - count:end] for count, end in zip(counts, ends)]
 
-    logs = [np.log(each + LEAST_PROBABILITY) for each in of_durations(_softmax(distribution))]
-    return _softmax(np.mean(logs, axis=0)), np.mean(of_durations(_sigmoid(presence)), axis=0)
+    logs = [np.log(each.mean(axis=1) + LEAST_PROBABILITY) for each in of_durations(_softmax(distribution))]
+    greatest = [each.max(axis=1) for each in of_durations(_sigmoid(presence))]
+    return _softmax(np.mean(logs, axis=0)), np.mean(greatest, axis=0)
 
 
 def _softmax(scores):  # these two are SciPy's, whose import takes longer than ten seconds of sound

@@ -55,6 +55,41 @@ def mixed_cues(speech, noise, gain, params, out):
         cues_of_parts(real + noise_real, imag + noise_imag, params.power_floor, cues)
 
 
+def weighted_sum(arrays, which, rows, gains, out=None):
+    """Sum rows of several arrays, each with its gain: out[i] = sum_k gains[i, k] * arrays[which[i, k]][rows[i, k]].
+
+    The STFT is linear, so that the sum of several talkers' spectra is the spectrum of all of them.
+
+    Parameters
+    ----------
+    arrays : list of np.ndarray [shape=(any, ...)], float32, alike but for their number of rows
+    which, rows : np.ndarray [shape=(n, talker)], int
+    gains : np.ndarray [shape=(n, talker)], float; what has the gain 0 is not read
+    out : np.ndarray [shape=(n, ...)], float32, optional: to be written
+
+    Returns
+    -------
+    np.ndarray [shape=(n, ...)], float32
+
+    Examples
+    --------
+    >>> one, other = np.float32([[1], [2]]), np.float32([[10], [20]])
+    >>> weighted_sum([one, other], np.array([[0, 1]]), np.array([[1, 0]]), np.array([[1, 0.5]]))
+    array([[7.]], dtype=float32)
+
+    """
+    out = np.empty((len(rows), *arrays[0].shape[1:]), np.float32) if out is None else out
+    scaled = np.empty_like(out[0])
+    for total, *terms in zip(out, which, rows, gains):
+        total[...] = 0
+        for number, row, gain in zip(*terms):
+            if gain == 1:
+                total += arrays[number][row]
+            elif gain:
+                total += np.multiply(arrays[number][row], np.float32(gain), out=scaled)
+    return out
+
+
 def from_ears(ears, params):
     """Compute IPD and ILD of two ear signals, as `features.from_ears`: (..., 2, n) -> (..., bin, frame, 2) float32.
 

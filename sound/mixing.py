@@ -18,6 +18,7 @@ import features
 import hrir
 from sound import coloration, convolution, excerpts, kernels, noise_fields, other_sounds, rooms
 from sound.heads import recoloured, side_level
+from sound.talkers import Talkers
 
 MAIN_IN_MIXED = "diffuse"  # noise field "mixed" is this one and another
 BAND_ENDS_HZ = (3400.0, 7500.0)  # of telephones, and of codecs at low bit rates
@@ -74,7 +75,8 @@ class Speech(NamedTuple):
 
     `azimuth_deg` (azimuth,) says which these are. `signals` (azimuth, ear, n) and their `stft_parts`; `front` (ear, n)
     is the clean speech from azimuth 0, which the SNR refers to; `start` is where the excerpt begins in its clip, in
-    samples.
+    samples. `sensors` (ear, n) is the sensor noise in them; None stands for none. Of several talkers together
+    (talkers.mix) `azimuth_deg` is that of the loudest and `talkers` says more.
     """
 
     scene: Scene
@@ -83,6 +85,8 @@ class Speech(NamedTuple):
     signals: np.ndarray
     front: np.ndarray
     stft_parts: tuple
+    sensors: np.ndarray = None
+    talkers: Talkers = None
 
 
 class Noise(NamedTuple):
@@ -260,10 +264,7 @@ class Mixer:
         """
         p = self.params
         which = self.draw_head(rng)
-        azimuths, targets = self.grids[which].azimuths, self.grids[which].targets
-        if count is not None:
-            drawn = np.sort(rng.choice(len(azimuths), count, replace=len(azimuths) < count))
-            azimuths, targets = azimuths[drawn], targets[drawn]
+        azimuths, targets = _draw_azimuths(rng, self.grids[which], count)
         start = excerpts.draw_start(rng, clip.starts, part, parts)
         scene = self.draw_scene(rng, which)
         signal, begins = clip.samples, start + p.lead_in_samples
@@ -272,17 +273,53 @@ class Mixer:
             signal = other_sounds.draw(rng, begins + p.sample_length, p.sample_rate_hz)
         elif p.source_speed:
             signal, begins = self._at_other_speed(rng, clip, start, scene)
-        front_row = scene.grid.front
-        rows = targets if front_row in targets else np.append(targets, front_row)
-        at_ears = self.at_ears(scene, signal, begins, rows, scene.source_eq)
-        signals, front = at_ears[:len(targets)], at_ears[np.flatnonzero(rows == front_row)[0]]
+        signals, front = self._from_targets(scene, signal, begins, targets, scene.source_eq)
+        sensors = None
         if p.sensor_snr_db:
             level_db = rng.uniform(*p.source_level_db) if p.source_level_db else 0.0
             sensors = rng.standard_normal(front.shape, np.float32)
             sensor_snr_db = rng.uniform(*p.sensor_snr_db) + level_db
-            signals = signals + noise_fields.noise_gain(front, sensors, sensor_snr_db) * sensors
+            sensors = noise_fields.noise_gain(front, sensors, sensor_snr_db) * sensors
+            signals = signals + sensors
+        azimuth_deg = np.asarray(p.azimuth_deg, np.float32)[azimuths]
+        return Speech(scene, start, azimuth_deg, signals, front, kernels.stft_parts(signals, p), sensors)
+
+    def speech_in(self, rng, scene, clip, count=None):
+        """Draw an excerpt of another talker and put it at the ears in a scene that has one already.
+
+        Its speed and its spectral coloration are drawn anew; the head, the room and the microphones are the scene's.
+        Sensor noise is in the first talker's signals alone.
+
+        Parameters
+        ----------
+        rng : np.random.Generator
+        scene : Scene, of the first talker's `speech_at_ears`
+        clip : excerpts.Clip of a speech file
+        count : int, optional: from how many azimuths, drawn anew; from all that the head offers unless given
+
+        Returns
+        -------
+        Speech
+
+        """
+        p, eq = self.params, None
+        azimuths, targets = _draw_azimuths(rng, scene.grid, count)
+        start = excerpts.draw_start(rng, clip.starts)
+        signal, begins = clip.samples, start + p.lead_in_samples
+        if p.source_speed:
+            signal, begins = self._at_other_speed(rng, clip, start, scene)
+        if p.source_colour_db:
+            eq = coloration.minimum_phase(coloration.random_curve(rng, p.source_colour_db))
+        signals, front = self._from_targets(scene, signal, begins, targets, eq)
         azimuth_deg = np.asarray(p.azimuth_deg, np.float32)[azimuths]
         return Speech(scene, start, azimuth_deg, signals, front, kernels.stft_parts(signals, p))
+
+    def _from_targets(self, scene, signal, begins, targets, eq):
+        """Put speech at the ears from the rows `targets` (n,) and from the front: (n, ear, samples), (ear, samples)."""
+        front_row = scene.grid.front
+        rows = targets if front_row in targets else np.append(targets, front_row)
+        at_ears = self.at_ears(scene, signal, begins, rows, eq)
+        return at_ears[:len(targets)], at_ears[np.flatnonzero(rows == front_row)[0]]
 
     def _at_other_speed(self, rng, clip, start, scene):
         """Play an excerpt at a drawn speed, within what the clip offers: its signal, and where its sample begins."""
@@ -315,7 +352,9 @@ class Mixer:
         field = fields[rng.integers(len(fields))]
         if field == "mixed":
             one = self._field(rng, MAIN_IN_MIXED, scene, clip, talker)
-            second = ("directional", "talker", "diotic")[rng.integers(3)]
+            # A competing talker is not counted among the talkers, so that beside --talkers there is none.
+            seconds = ("directional", "diotic") if self.params.has_talkers else ("directional", "talker", "diotic")
+            second = seconds[rng.integers(len(seconds))]
             other = self._field(rng, second, scene, clip, talker)
             limit_db = self.params.mixed_level_db
             signals = one + noise_fields.noise_gain(one, other, rng.uniform(-limit_db, limit_db)) * other
@@ -370,6 +409,15 @@ class Mixer:
     def ears(self, speech, noise, gain):
         """Mix the ear signals of speech + gain * noise, to listen to: (azimuth, ear, n) float32."""
         return speech.signals + np.float32(gain) * noise.signals
+
+
+def _draw_azimuths(rng, grid, count):
+    """Draw `count` azimuths of a Grid, or take all where it is None: their `azimuths` and `targets`."""
+    azimuths, targets = grid.azimuths, grid.targets
+    if count is None:
+        return azimuths, targets
+    drawn = np.sort(rng.choice(len(azimuths), count, replace=len(azimuths) < count))
+    return azimuths[drawn], targets[drawn]
 
 
 def _directions(scene, rows):

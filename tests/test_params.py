@@ -41,7 +41,7 @@ def test_every_number_of_varied_scenes_is_stored_in_shards():
 
 
 def test_the_world_sets_every_number_of_varied_scenes_to_a_possible_one():
-    assert set(WORLD) == {*RANGES, "noise_field"}
+    assert set(WORLD) == {*RANGES, "noise_field", "talkers"}
     assert replace(Params(), **WORLD).rt60_s == WORLD["rt60_s"]
 
 
@@ -58,12 +58,31 @@ def test_the_flag_of_a_number_is_its_name():
     ({"hrir_set": ()}, "--hrir"), ({"rt60_s": (1.0, 0.5)}, "--rt60-s 1.0 0.5"),
     ({"snr_range_db": (0, float("nan"))}, "--snr-range-db 0 nan"), ({"model": "other"}, "--model other"),
     ({"loss": "other"}, "--loss other"), ({"hop_s": 0.01}, "--hop-s 0.01"), ({"batch_size": 1}, "--batch-size 1"),
+    ({"talkers": ()}, "--talkers"), ({"talkers": (1, 5)}, "--talkers 1 5"), ({"talkers": (1.5,)}, "--talkers 1.5"),
+    ({"talker_level_db": -1}, "--talker-level-db -1"),
+    ({"least_talker_distance_deg": 0}, "--least-talker-distance-deg 0"),
     ({"learning_rate": 0}, "--learning-rate 0"), ({"learning_rate": float("inf")}, "--learning-rate inf"),
 ])
 def test_a_number_out_of_its_range_is_refused_by_its_flag(changes, flag):
     with pytest.raises(BadInput, match="it takes") as refusal:
         replace(Params(), **changes)
     assert str(refusal.value).startswith(f"{flag} ")
+
+
+@pytest.mark.parametrize(("changes", "says"), [
+    ({"talkers": (1, 3), "least_talker_distance_deg": 100.0}, "--talkers 1 3 is not possible: 2 fit"),
+    ({"talkers": (2,), "azimuth_deg": (0, 5)}, "--talkers 2 is not possible: 1 fit"),
+    ({"talkers": (2,), "noise_field": ("talker",)}, "--noise-field talker is a talker who is not counted"),
+])
+def test_talkers_that_do_not_fit_are_refused(changes, says):
+    with pytest.raises(BadInput, match=says):
+        replace(Params(), **changes)
+
+
+def test_talkers_are_stored_where_they_differ_from_one_each():
+    assert not set(params.TALKERS) & set(replace(Params(), talkers=(1, 1), talker_level_db=3.0).scenes)
+    scenes = replace(Params(), talkers=(0, 2), talker_level_db=3.0).scenes
+    assert [scenes[name] for name in params.TALKERS] == [[0, 2], 3.0, 10.0]
 
 
 def test_params_cannot_be_changed_in_place():

@@ -67,6 +67,17 @@ def test_mixed_cues_are_those_of_the_mixed_signals(gain):
     assert np.quantile(np.abs(cues[..., 1] - expected[..., 1]), 0.999) < 1e-3
 
 
+def test_the_weighted_sum_is_that_of_einsum():
+    rng = np.random.default_rng(3)
+    arrays = [rng.standard_normal((rows, 2, 7)).astype(np.float32) for rows in (4, 2, 3)]
+    which = np.array([[0, 1, 2], [0, 2, 1], [2, 2, 0], [1, 0, 0]])
+    rows = np.array([[3, 1, 0], [0, 2, 1], [0, 1, 2], [0, 0, 0]])
+    gains = np.array([[1, 0.5, 2], [1, 0, -1], [0.1, 1, 0], [0, 0, 0]])
+    picked = np.stack([[arrays[k][row] for k, row in zip(*of_row)] for of_row in zip(which, rows)])
+    expected = np.einsum("nt,nt...->n...", gains, picked)
+    np.testing.assert_allclose(kernels.weighted_sum(arrays, which, rows, gains), expected, atol=1e-6)
+
+
 def test_the_angle_is_that_of_arctan2_over_all_magnitudes():
     rng = np.random.default_rng(0)
     real, imag = (rng.standard_normal(100_000).astype(np.float32) * np.float32(10.0) ** rng.integers(-12, 6, 100_000)
