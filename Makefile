@@ -42,7 +42,7 @@ bench: $(VENV)/dev.installed
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/runtime.installed: requirements.txt | $(VENV)/bin/python
+$(VENV)/runtime.installed: requirements.txt requirements-localise.txt | $(VENV)/bin/python
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
