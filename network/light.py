@@ -73,7 +73,7 @@ class LightNetwork(Listener):
         def scores_of(some):
             joined = some[:, :, :steps * STEP_FRAMES].transpose(1, 0, 2, 3).reshape(some.shape[1], -1, 2)
             bounds = np.arange(len(some))[:, np.newaxis, np.newaxis] * steps + segments       # none crosses a seam
-            *scores, likelihoods = (each.reshape(len(some), len(segments), -1) for each in self._scores(joined, bounds))
+            *scores, likelihoods = (each.reshape(len(some), len(segments), -1) for each in self.scores(joined, bounds))
             return [*scores, likelihoods[:, 0]]
 
         return self._outputs_of_parts(scores_of, samples, max(1, AT_ONCE_FRAMES // frames), frames)
@@ -81,7 +81,7 @@ class LightNetwork(Listener):
     def outputs_of_rows(self, cues, starts, frames):
         """Compute the Outputs of windows of a recording, as Listener says; what overlaps is computed once."""
         steps, segments = frames // STEP_FRAMES, segments_in_use(frames, self.params)
-        return self._outputs_of_parts(lambda some: scores_of_rows(self._scores, cues, some, steps, segments), starts,
+        return self._outputs_of_parts(lambda some: scores_of_rows(self.scores, cues, some, steps, segments), starts,
                                       ROWS_AT_ONCE, frames)
 
     def _outputs_of_parts(self, scores_of, values, size, frames):
@@ -91,8 +91,19 @@ class LightNetwork(Listener):
             scores = list(threads.map(scores_of, parts))
         return outputs_of([np.concatenate(each) for each in zip(*scores)], frames, self.params)
 
-    def _scores(self, cues, bounds):
-        """Run the graph: scores (segment, class) of each output, last the mean log-likelihoods (segment, value)."""
+    def scores(self, cues, bounds):
+        """Run the graph once.
+
+        Parameters
+        ----------
+        cues : np.ndarray [shape=(bin, frame, 2)]
+        bounds : np.ndarray [shape=(..., 2)], int: first step of each segment, and the one after its last
+
+        Returns
+        -------
+        list of np.ndarray: scores (segment, class) of each output, last the mean log-likelihoods (segment, value)
+
+        """
         return self._session.run(None, {"cues": np.ascontiguousarray(cues, np.float32),
                                         "segments": bounds.reshape(-1, 2).astype(np.int32), **self._head})
 

@@ -1,4 +1,5 @@
 """Answers without TensorFlow: those of Keras, from the same weights; and which runtime opens which file."""
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -6,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import pytest
-from helpers import ROOT, one_sentence, samples, write_models
+import soundfile as sf
+from helpers import ROOT, one_sentence, run_script, samples, write_models
 
 from console import BadInput
 from network import likelihood, opening
@@ -14,8 +16,10 @@ from network.light import LightNetwork
 from network.model import Network
 from network.opening import open_network, shipped_model
 from params import Params
+from tools import make_golden_answer
 
 PARAMS = Params()
+GOLDEN = ROOT / "tests" / "golden"
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +150,30 @@ def test_the_light_model_that_ships_is_the_other_one():
     assert difference.greatest_deg <= MOST_DEG
     assert (light.params, light.made_with, light.calibration) == (keras.params, keras.made_with, keras.calibration)
     assert (ROOT / "pretrained" / "best.onnx").stat().st_size <= 5_000_000
+
+
+@pytest.mark.skipif(not (GOLDEN / "answer.json").is_file() or not (ROOT / "pretrained" / "best.onnx").is_file(),
+                    reason="no exported model ships yet")
+def test_the_golden_answer_is_still_that_of_the_model_that_ships():
+    golden = json.loads((GOLDEN / "answer.json").read_text(encoding="utf-8"))
+    ears = sf.read(GOLDEN / "answer.wav", dtype="int16")[0]
+    now = make_golden_answer.answer(open_network(ROOT / "pretrained" / "best.onnx"), ears, PARAMS)
+    assert now.keys() == golden.keys()
+    for name in golden.keys() - {"cues"}:
+        np.testing.assert_allclose(now[name], golden[name], atol=0.002)
+    for ours, theirs in zip(now["cues"], golden["cues"]):
+        assert ours == pytest.approx(theirs, abs=0.002)
+
+
+def test_a_golden_answer_is_read_from_its_own_scores(models, tmp_path):
+    run_script("tools/make_golden_answer.py", "--model", models / "best.onnx", "--out", tmp_path)
+    golden = json.loads((tmp_path / "answer.json").read_text(encoding="utf-8"))
+    logits, begins = np.array(golden["distribution_logits"]), np.cumsum([0, 1, 2, 3, 5])
+    durations = [np.exp(logits[begin:end]) / np.exp(logits[begin:end]).sum(axis=1, keepdims=True)
+                 for begin, end in zip(begins, begins[1:])]                        # as docs/export.md tells
+    product = np.exp(np.mean([np.log(each.mean(axis=0)) for each in durations], axis=0))
+    np.testing.assert_allclose(product / product.sum(), golden["distribution"], atol=2e-4)
+    odds = 1 / (1 + np.exp(-np.array(golden["presence_logits"])))
+    presence = np.mean([odds[begin:end].max(axis=0) for begin, end in zip(begins, begins[1:])], axis=0)
+    np.testing.assert_allclose(presence, golden["presence"], atol=2e-4)
+    assert sf.info(tmp_path / "answer.wav").frames == PARAMS.sample_length
