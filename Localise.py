@@ -94,9 +94,9 @@ def main(argv=None):
         try:
             tracked = localise(path, tracker(), args)
             console.folder_for_output((out / name).parent)
-            sources = tracked.sources(args.sources) if args.sources > 1 else None
-            write(tracked, sources, path, out / name, args)
-            done.append(summary(name, tracked, sources))
+            track, sources = tracked.track(), tracked.sources(args.sources) if args.sources > 1 else None
+            write(tracked, track, sources, path, out / name, args)
+            done.append(summary(name, tracked.seconds, track, sources))
             print(f"{shown[path]}: {done[-1]['summary']}")
         except BadInput as problem:
             if len(recordings) == 1:
@@ -210,9 +210,8 @@ def row_of_source(source, at):
             "confidence": round(confidence, 2), "level_db": round(level_db, 1)}
 
 
-def write(tracker, sources, path, stem, args):
+def write(tracker, track, sources, path, stem, args):
     """Write the track, or the sources unless None, and the picture; `stem` is the path without an ending."""
-    track = tracker.track()
     with console.atomic_write(stem.with_name(f"{stem.name}.{args.format}")) as partial, \
             open(partial, "w", newline="", encoding="utf-8") as file:
         if args.format == "csv":
@@ -255,12 +254,11 @@ def overall_of_source(source, number):
     return {"source": number} | overall(source) | {"start_s": round(span.start_s, 3), "end_s": round(span.end_s, 3)}
 
 
-def in_words(tracker):
+def in_words(track, seconds):
     """Describe a recording in one line: where a source was heard, and when, if it was heard in several places."""
-    track = tracker.track()
-    share = f"heard in {100 * track.has_source.mean():.0f} % of {tracker.seconds:.1f} s"
+    share = f"heard in {100 * track.has_source.mean():.0f} % of {seconds:.1f} s"
     if not track.has_source.any():
-        return f"no source in {tracker.seconds:.1f} s."
+        return f"no source in {seconds:.1f} s."
     azimuth_deg, half_width_deg = track.overall()
     intervals = track.intervals()
     if len(intervals) == 1:
@@ -289,20 +287,20 @@ def sources_in_words(sources, seconds):
             f"heard in {100 * share:.0f} % of {seconds:.1f} s.")
 
 
-def summary(name, tracker, sources=None):
+def summary(name, seconds, track, sources=None):
     """Sum up a recording for the table over several: dict of its name, duration, azimuth, half-width and one line.
 
     With `sources`, a list of them stands in place of the azimuth and half-width.
     """
-    track, seconds = tracker.track(), round(tracker.seconds, 3)
+    told = {"recording": name, "seconds": round(seconds, 3)}
     if sources is None:
-        return {"recording": name, "seconds": seconds} | overall(track) | {
-            "source_percent": round(100 * float(track.has_source.mean()), 1), "summary": in_words(tracker)}
+        return told | overall(track) | {
+            "source_percent": round(100 * float(track.has_source.mean()), 1), "summary": in_words(track, seconds)}
     is_heard = np.any([source.has_source for source in sources] or [np.zeros(1)], axis=0)
-    return {"recording": name, "seconds": seconds,
-            "sources": [overall_of_source(source, number) for number, source in enumerate(sources, 1)],
-            "source_percent": round(100 * float(is_heard.mean()), 1),
-            "summary": sources_in_words(sources, tracker.seconds)}
+    return told | {
+        "sources": [overall_of_source(source, number) for number, source in enumerate(sources, 1)],
+        "source_percent": round(100 * float(is_heard.mean()), 1),
+        "summary": sources_in_words(sources, seconds)}
 
 
 def write_overview(rows, path):

@@ -276,13 +276,15 @@ def _second_of(ears, rate):
     is_wide = ((peak > CLEAR_PEAK or high_db - low_db > APART_DB) and abs(delay_s) > HEAD_DELAY_S
                or peak > UNSHADED_PEAK and abs(delay_s) > UNSHADED_DELAY_S and abs(treble_db) < UNSHADED_DB)
 
-    band = (hz >= OPPOSED_HZ[0]) & (hz < OPPOSED_HZ[1])
-    low = _lags(phase * band, reach)
+    band = slice(*np.searchsorted(hz, OPPOSED_HZ))
+    of_band = np.zeros_like(phase)
+    of_band[band] = phase[band]
+    low = _lags(of_band, reach)
     low_delay_s = (low.argmax() - len(low) // 2) / rate
-    fits = band & (np.abs(phase - np.exp(-2j * np.pi * hz * low_delay_s)) < OPPOSED_FIT_RAD)
-    power = np.square(np.abs(spectra))
-    level_db = _level_db(*power[:, fits].sum(axis=1) + TINY)
-    is_opposed = (power[:, band].sum() > LOW_SHARE * power.sum() and fits.sum() > OPPOSED_FIT_SHARE * band.sum()
+    fits = np.abs(phase[band] - np.exp(-2j * np.pi * hz[band] * low_delay_s)) < OPPOSED_FIT_RAD
+    power = np.square(spectra.real) + np.square(spectra.imag)
+    level_db = _level_db(*power[:, band][:, fits].sum(axis=1) + TINY)
+    is_opposed = (power[:, band].sum() > LOW_SHARE * power.sum() and fits.mean() > OPPOSED_FIT_SHARE
                   and abs(low_delay_s) >= OPPOSED_DELAY_S and np.sign(low_delay_s) * level_db > OPPOSED_DB)
     return Second(float(np.square(ears).mean()), delay_s, inverted > INVERTED_PEAK * peak, is_wide, is_opposed,
                   abs(treble_db) > DEAD_DB)
