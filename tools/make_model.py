@@ -107,7 +107,8 @@ def pattern_of(path):
     'people/cipic[0-9_]*.sofa'
     """
     collection = hrir.collection_of(path.stem)
-    return f"{glob.escape(str(path.parent / collection))}{'' if collection == path.stem else '[0-9_]*'}.sofa"
+    ending = "" if collection == path.stem else "[0-9_]*"
+    return str(Path(glob.escape(str(path.parent))) / f"{glob.escape(collection)}{ending}.sofa")
 
 
 def weights_of(counts):
@@ -146,9 +147,9 @@ def finish(args):
     with console.atomic_write(shipped / "history.csv") as partial:
         partial.write_bytes((out / "history.csv").read_bytes())
     with console.atomic_write(shipped / "run.json") as partial:
-        partial.write_text(json.dumps({
-            "samples": args.samples, "speech_files": len(speech), "noise": sorted(each.name for each in noise),
-            "data": last.state["data"], "float16": change}, indent=1) + "\n", encoding="utf-8")
+        run = {"samples": args.samples, "speech_files": len(speech), "noise": [each.name for each in noise],
+               "data": last.state["data"], "processors": console.processors(), "float16": change}
+        partial.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
     return shipped, change
 
 
