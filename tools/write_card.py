@@ -110,7 +110,8 @@ def run_values(network, history, run):
         "dense": " and ".join(map(str, cnn.DENSE)),
         "uncertainty": (f"The half-widths follow from {len(calibration.least)} error predictors, fitted to the errors "
                         "on validation samples." if calibration else "The file states no fitted uncertainty."),
-        "processors": f"{run['processors']} processors", "minutes": f"{sum(row['seconds'] for row in history) / 60:.0f}",
+        "processors": f"{run['processors']} processors",
+        "minutes": f"{sum(row['seconds'] for row in history) / 60:.0f}",
         "samples": f"{run['samples']:,}", "epochs": len(history), "best_epoch": f"{best['epoch']:.0f}",
         "validation_loss": f"{best['validation_loss']:.3f}",
         "validation_within": f"{best['validation_within_5_deg_percent']:.1f}",
