@@ -53,9 +53,15 @@ def test_trained_matrices_alone_become_float16(own, tmp_path):
     assert len(statistics) == 6
     for variable in statistics:
         variable.assign(np.full(variable.shape, 1e-9 if "mean" in variable.path else 1e6))   # no float16
-    before = [np.asarray(each) for each in own.keras_model.non_trainable_variables]
+    biases = [variable for variable in own.keras_model.trainable_variables if len(variable.shape) == 1]
+    for variable in biases:
+        variable.assign(np.full(variable.shape, 1 / 3))
+    before = [np.asarray(each) for each in (*own.keras_model.non_trainable_variables, *biases)]
     files.save_half(own, tmp_path / "a.keras")
-    for value, kept in zip(before, Network.load(tmp_path / "a.keras").keras_model.non_trainable_variables):
+    again = Network.load(tmp_path / "a.keras").keras_model
+    after = (*again.non_trainable_variables, *(each for each in again.trainable_variables if len(each.shape) == 1))
+    assert len(after) == len(before)
+    for value, kept in zip(before, after):
         assert np.array_equal(value, np.asarray(kept))
     kinds = stored(tmp_path / "a.keras")
     matrices = {tuple(each.shape) for each in own.keras_model.trainable_variables if len(each.shape) > 1}
