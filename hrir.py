@@ -7,6 +7,7 @@
 A direction comes from the nearest measured one within a degree, else its two neighbours are interpolated, magnitude and
 delay apart. Which ear is which is checked against the data, because published files get it wrong.
 """
+import re
 from glob import glob, has_magic
 from pathlib import Path
 from typing import NamedTuple
@@ -244,6 +245,15 @@ def sources_of(source):
     if not found:
         raise BadInput(f"--hrir {source} holds no SOFA file; name another folder or pattern.")
     return list(map(str, found))
+
+
+def collection_of(name):
+    """Name the collection that a set is of: the set's own name up to its first digit or underscore.
+
+    >>> [collection_of(name) for name in ("cipic_008", "sadie1_003", "pp12_measured")]
+    ['cipic', 'sadie', 'pp']
+    """
+    return re.match(r"[^\d_]*", name)[0]
 
 
 def read(source, left_right="check", receivers=()):
