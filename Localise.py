@@ -26,8 +26,8 @@ from console import BadInput
 from network.balance import Balance
 from network.likelihood import template_cues
 from network.opening import open_network, shipped_model
-from network.sources import Follower
-from network.tracking import MOST_SOURCES, Tracker, hop_frames_of
+from network.sources import MOST_SOURCES, Follower
+from network.tracking import Tracker, hop_frames_of
 from params import Params
 from scores import plots
 from scores.textgrid import textgrid

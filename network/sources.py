@@ -16,6 +16,7 @@ import numpy as np
 
 from network.peaks import MERGED_DEG, THRESHOLD, read_peaks
 
+MOST_SOURCES = 4             # at a time that can be asked for
 SMOOTHED_S = 0.3             # over which presence is averaged: rows of a second overlap already
 CONTINUES = 0.3              # presence from which a source that is known goes on; a new one needs peaks.THRESHOLD
 GATE_DEG = 15.0              # most that a peak lies from where its source is expected
