@@ -16,6 +16,7 @@ import numpy as np
 import console
 from console import BadInput
 from network import gcc_phat, likelihood
+from network.opening import open_network
 from network.peaks import read_peaks
 from params import MOST_TALKERS, Params
 from scores import metrics, plots, report, tables, talkers
@@ -34,7 +35,7 @@ def parse_args(argv=None):
     parser = console.Parser(__doc__)
     parser.add_argument("--data", metavar="DIR", default="BinSL_TEST", help="test shards (default: %(default)s)")
     parser.add_argument("--models", metavar="DIR", default="checkpoints",
-                        help="trained models, a folder or a file (default: %(default)s)")
+                        help="trained models, a folder, or a .keras or .onnx file (default: %(default)s)")
     parser.add_argument("--head", metavar="SET", default="mit_kemar",
                         help="the head that models and baseline compare with, for example a SOFA file of one's own "
                              "(default: %(default)s)")
@@ -59,7 +60,7 @@ def main(argv=None):
     out = console.folder_for_output(args.out)
     predicted, stated, found = predict(networks, templates, shards, params)
     for name in set(networks) - set(found) if found else ():
-        console.warn(f"{name}.keras tells one source of a sample, so the table of several talkers leaves it out.")
+        console.warn(f"{name} tells one source of a sample, so the table of several talkers leaves it out.")
     results, of_talkers = score(predicted, stated, shards), score_talkers(found, predicted, shards)
     write_results(results, of_talkers, predicted, stated, found, shards, out, {
         "data": str(args.data), "models": str(args.models), "head": args.head, "scenes": shards[0].params,
@@ -82,23 +83,21 @@ def main(argv=None):
 
 
 def load_networks(folder, frames, templates=None):
-    """Load best.keras and last.keras of a folder, as far as present, or one file, to score on samples of `frames`.
+    """Load best.keras and last.keras of a folder, or best.onnx, or one file, to score on samples of `frames`.
 
     Given the `templates` (class, bin, 2) of another head, they compare with those.
     """
-    from network.model import Network  # here: TensorFlow takes seconds, and a wrong flag should not wait for it
-
     paths = {name: Path(folder) / f"{name}.keras" for name in MODELS}
     if Path(folder).is_file():
         paths = {"last" if Path(folder).stem == "last" else "best": Path(folder)}
-    present = {name: path for name, path in paths.items() if path.is_file()} or paths  # of none, the first is missed
-    networks = {name: Network.load(path) for name, path in present.items()}
+    present = {name: path for name, path in paths.items() if path.is_file()}
+    if not present and (light := Path(folder) / "best.onnx").is_file():
+        present = {"best": light}
+    networks = {name: open_network(path, templates) for name, path in (present or paths).items()}  # the first is missed
     for name, network in networks.items():
-        if templates is not None:
-            network.compare_with(templates)
         if network.params.frames != frames:
-            console.warn(f"{name}.keras was trained on samples of {network.params.frames} frames and is scored on "
-                         f"{frames}.")
+            console.warn(f"{present[name].name} was trained on samples of {network.params.frames} frames and is scored "
+                         f"on {frames}.")
     return networks
 
 

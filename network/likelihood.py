@@ -6,7 +6,6 @@ around that head's template u_a, and -ln((1 - u . u_a) / 2), summed over the bin
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from scipy.special import softmax
 
 import console
 import features
@@ -104,7 +103,8 @@ def read_azimuths(samples, template_cues, params, most):
 
 
 def _mean_posterior(log_likelihood):
-    return softmax(log_likelihood / ALIKE_BINS, axis=1).mean(axis=0)
+    posterior = np.exp((log_likelihood - log_likelihood.max(axis=1, keepdims=True)) / ALIKE_BINS)
+    return (posterior / posterior.sum(axis=1, keepdims=True)).mean(axis=0)
 
 
 def _of_each(samples, template_cues, function):

@@ -1,8 +1,9 @@
 """The flags of what is mixed become Params, and flags that do nothing are refused."""
 import pytest
+from helpers import ROOT
 
 from console import BadInput
-from params import WORLD, Params
+from params import WORLD, Params, flag_of
 from shards import flags
 
 
@@ -83,3 +84,15 @@ def test_noise_flags_are_possible_for_recordings_with_noise():
     params = params_of("--recordings", "x", "--noise", "y", "--snr-db", "3", "--noise-field", "diotic")
     assert params.snr_db == (3,)
     assert params.noise_field == ("diotic",)
+
+
+def test_the_page_of_scenes_says_what_world_is():
+    lines = (ROOT / "docs" / "scenes.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `--")]
+    column = {cells[0].strip("`"): cells[3] for cells in rows}
+    for name, value in WORLD.items():
+        if flag_of(name) in column:   # the numbers of talkers stand in the text
+            numbers = value if isinstance(value, tuple) else (value,)
+            said = [each if isinstance(each, str) else f"{each:g}" for each in numbers]
+            assert column[flag_of(name)].replace(",", "").split() == said
+    assert {flag for flag, world in column.items() if world} == {flag_of(name) for name in WORLD} & column.keys()
