@@ -209,7 +209,8 @@ def _mean(values):
 
 def figure_values(figures):
     """Say what was measured: dict of the names in the template."""
-    return _people_values(figures) | _recording_values(figures) | _room_values(figures) | _kemar_values(figures)
+    return (_people_values(figures) | _recording_values(figures) | _talker_values(figures) | _room_values(figures)
+            | _kemar_values(figures))
 
 
 def _people_values(figures):
@@ -249,8 +250,21 @@ def _recording_values(figures):
     answered, _, within_10 = of("track")
     return {"track": shown(of("track"), 0, "; "), "peer": shown(of("peer"), 0, "; "),
             "track_answered": shown([answered], 0), "track_right": shown([100 * within_10 / max(answered, 1e-9)], 0),
-            "alone": shown([_mean(figures.all("answered_percent", "alone", "track"))]),
-            "talkers": NOT_MEASURED}    # the part "talkers" of the benchmark comes here
+            "alone": shown([_mean(figures.all("answered_percent", "alone", "track"))])}
+
+
+def _talker_values(figures):
+    def of(key, head, variant, system):
+        return figures.one(key, "talkers", head, 20, system, duration_s=2.02, variant=variant)
+
+    values = {}
+    for end, system in (("", "model"), ("_likelihood", "likelihood")):
+        for name, variant in (("talkers", "2 talkers, equal"), ("three_talkers", "3 talkers, equal")):
+            values[name + end] = shown(of("all_within_10_deg_percent", head, variant, system)
+                                       for head in (KEMAR, ROOM_A))
+        values[f"talkers_count{end}"] = shown(of("count_right_percent", KEMAR, variant, system)
+                                              for variant in ("nobody", "1 talker", "2 talkers, equal"))
+    return values
 
 
 def _room_values(figures):

@@ -34,6 +34,9 @@ ROWS = [*(row("people", str(number), within_5_deg_percent=within, mae_deg=number
         row("room", "surrey_room_D", snr_db=6.0, within_5_deg_percent=33.3),
         row("room", "surrey_room_D", snr_db=6.0, variant="levelled", within_5_deg_percent=44.4),
         row("noise", "MIT KEMAR", snr_db=0.0, noise_field="diotic", within_5_deg_not_rounded_percent=99.06),
+        row("talkers", "MIT KEMAR", variant="2 talkers, equal", all_within_10_deg_percent=22.2),
+        row("talkers", "MIT KEMAR", "likelihood", variant="2 talkers, equal", duration_s=2.02,
+            all_within_10_deg_percent=77.7, count_right_percent=66.6),
         row("behind", "TU Berlin KEMAR", snr_db=np.inf, variant="behind", within_5_deg_percent=88.8)]
 
 
@@ -75,6 +78,9 @@ def test_figures_stand_in_their_places():
     assert values["room_d"] == "not measured / 33.3 / not measured"      # not that of the levelled room
     assert values["diotic_plain"] == "not measured / 99.1 / not measured"
     assert values["behind"] == "not measured, not measured, 88.8"
+    assert values["talkers"] == "not measured"                           # that of 1.02 s is another
+    assert values["talkers_likelihood"] == "77.7 / not measured"
+    assert values["talkers_count_likelihood"] == "not measured / not measured / 66.6"
 
 
 def test_without_figures_everything_is_not_measured():
