@@ -16,7 +16,8 @@
 
 One call does all: local features once, then means over the segments, however they overlap, by differences of a running
 sum. Segments of several recordings need one call, too: their cues are joined in time, and no segment crosses a seam.
-Batch normalisations are part of the dense layers. network/light.py runs the graph, docs/export.md shows it to others.
+Matrices whose values are those of float16, as in the model that ships, are stored as such and cast. network/light.py
+runs the graph, docs/export.md shows it to others.
 """
 import json
 
@@ -34,6 +35,7 @@ from network.segments import STEP_FRAMES
 from network.unit_vectors import LEAST_DISTANCE, NEPER_PER_DB
 
 OPSET, IR_VERSION = 17, 8        # of 2022: what ONNX Runtime 1.12 and every onnxruntime-web since reads
+LEAST_HALF = 1000                # values of a constant that is stored as float16, if that loses nothing
 MIRROR = np.float32([-1, 1, -1]).reshape(3, 1, 1)    # of the unit vectors, where the ears are exchanged
 
 
@@ -52,9 +54,11 @@ class _Nodes:
     def _named(self, value):
         if isinstance(value, str):
             return value
-        name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.array(value, order="C"), name))
-        return name
+        name, value = f"constant_{len(self.constants)}", np.array(value, order="C")
+        half = value.astype(np.float16) if value.dtype == np.float32 and value.size >= LEAST_HALF else None
+        is_half = half is not None and np.array_equal(half, value)
+        self.constants.append(numpy_helper.from_array(half if is_half else value, name))
+        return self("Cast", name, to=TensorProto.FLOAT) if is_half else name
 
     def sliced(self, values, begin, end, axis):
         """Take a part of one axis."""
@@ -180,36 +184,25 @@ def _relative(add, likelihoods, directions):
 
 def _scores(add, filtered, relative, score):
     """Apply the dense layers and fold the two images: adds the outputs, and gives a dict of name to units."""
-    dense = _folded(score)
     hidden = add("Concat", add.reshaped(filtered, 0, 2, -1), relative, axis=2)  # (segment, 2, 1424)
-    hidden = add.reshaped(hidden, -1, len(dense[0][0]))
-    for kernel, bias in dense:
-        hidden = add("Relu", add("Gemm", hidden, kernel, bias))
+    is_first = True
+    for layer in score.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            gamma, beta, mean, variance = (np.array(each, np.float64) for each in layer.get_weights())
+            scale = gamma / np.sqrt(variance + layer.epsilon)
+            hidden = add("Add", add("Mul", hidden, scale.astype(np.float32)), (beta - mean * scale).astype(np.float32))
+            hidden = hidden if is_first else add("Relu", hidden)
+            is_first = False
+        elif isinstance(layer, keras.layers.Dense) and not layer.name.endswith("_dense"):
+            hidden = add("MatMul", hidden, np.array(layer.kernel))
     outputs = {}
     for layer in score.layers:
         if layer.name.endswith("_dense"):
             name = layer.name.removesuffix("_dense")
-            pair = add.reshaped(add("Gemm", hidden, *map(np.array, layer.weights)), -1, 2, layer.units)
+            kernel, bias = map(np.array, layer.weights)
+            pair = add("Add", add("MatMul", hidden, kernel), bias)
             here, mirrored = (add("Gather", pair, np.int64(at), axis=1) for at in (0, 1))
             name = name if layer.units == 1 else f"{name}_logits"
             outputs[add("Sub", here, mirrored, name=name) if layer.units == 1 else
                     add("Add", here, add.reversed(mirrored, 1), name=name)] = layer.units
     return outputs
-
-
-def _folded(score):
-    """List kernel and bias of the hidden dense layers, with the batch normalisations before and behind them inside."""
-    folded, scale, shift = [], 1.0, 0.0
-    for layer in score.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            gamma, beta, mean, variance = (np.array(each, np.float64) for each in layer.get_weights())
-            scale = gamma / np.sqrt(variance + layer.epsilon)
-            shift = beta - mean * scale
-            if folded:                                                                       # behind a dense layer
-                kernel, bias = folded[-1]
-                folded[-1], scale, shift = (kernel * scale, bias * scale + shift), 1.0, 0.0
-        elif isinstance(layer, keras.layers.Dense) and not layer.name.endswith("_dense"):
-            kernel = np.array(layer.kernel, np.float64)
-            folded.append((np.reshape(scale, (-1, 1)) * kernel, np.broadcast_to(shift, len(kernel)) @ kernel))
-            scale, shift = 1.0, 0.0
-    return [(kernel.astype(np.float32), bias.astype(np.float32)) for kernel, bias in folded]

@@ -5,9 +5,8 @@
         rows = tracker.push(block)                           # whatever seconds are complete
     track = tracker.track()
 
-A row covers the second around its time. It has no azimuth where there is no source: in silence, and in noise from all
-around. Rows are smoothed over time (smoothing.py), and the microphones' levels balanced (balance.py). Several sources
-at a time are followed by sources.py: `tracker.sources(most=2)`.
+A row covers the second around its time. It has no azimuth in silence and in noise from all around. Rows are smoothed
+over time (smoothing.py). Several sources at a time are followed by sources.py: `tracker.sources(most=2)`.
 """
 import numpy as np
 
@@ -22,6 +21,7 @@ from network.spectrogram import Spectrogram
 from network.tracks import NO_ROWS, Rows, Source, Track
 from network.uncertainty import uncalibrated_half_width
 
+DEMANDED_ODDS = 10.0         # of a source against noise from all around: one that is none misleads more than a pause
 SURE_LOG_ODDS = 2.0          # of a source, where it follows from a half-width alone
 AGREES_DEG = 5.0             # of a row with what its neighbours say, at least
 TOLD_IMBALANCE_DB = 2.0      # of the channels' levels, from which on it is told
@@ -177,6 +177,7 @@ class Tracker:
         presence = np.empty((len(starts), 0)) if presence is None else presence
         power = np.array([self._power[at:at + frames].mean() for at in starts - self._first])
         level_db = 10 * np.log10(np.maximum(power, 1e-20))
+        log_odds = log_odds - np.log(DEMANDED_ODDS)
         # Where the network was not taught to tell noise alone: NaN, of one of squared error, counts as sure.
         is_sure = ~(answer.half_width_95_deg > p.most_half_width_95_deg)
         log_odds = np.where(np.isnan(log_odds), np.where(is_sure, SURE_LOG_ODDS, -SURE_LOG_ODDS), log_odds)
