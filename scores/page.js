@@ -17,7 +17,7 @@ if (inside) {
 }
 audio.addEventListener("error", () => {
   of("problem").textContent = inside ? "This browser cannot play the recording; all else on this page works."
-    : `The sound is not found: ${audio.getAttribute("src")} must lie beside this page.`;
+    : `The sound is not found: ${audio.dataset.name} must lie beside this page.`;
 });
 
 const now_s = () => wanted ?? Math.min(audio.currentTime, data.seconds);
@@ -89,7 +89,7 @@ function draw() {
       const span = document.createElement("span"), number = document.createElement("b");
       number.textContent = source.number;
       number.className = `c${source.color}`;
-      span.append(...(source.number ? [number] : []), words);
+      span.append(...(source.number ? [number, ": "] : []), words, " ");
       return span;
     }) : ["nothing heard"]));
   }

@@ -46,7 +46,8 @@ def html(localised, media_type, sound, link_back=None):
         inside = (f'<script type="application/octet-stream" id="sound" data-type="{media_type}">'
                   f"{base64.b64encode(sound).decode()}</script>")
     else:
-        player, inside = f'<audio id="audio" preload="auto" src="{_address(sound)}"></audio>', ""
+        player, inside = (f'<audio id="audio" preload="auto" src="{_address(sound)}" '
+                          f'data-name="{escape(_plain(sound))}"></audio>'), ""
     events = localised.events
     body = (_header(localised, link_back) + _player(player) + "<main>" + _stage(localised) + _time(localised)
             + _list(events, localised) + "</main>" + _footer(localised)
