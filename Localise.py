@@ -55,7 +55,8 @@ def parse_args(argv=None):
     parser.add_argument("--sources", metavar="N", type=int, choices=range(1, MOST_SOURCES + 1), default=1,
                         help=f"sources at a time, 1 to {MOST_SOURCES}; each has a number that it keeps (default: 1)")
     parser.add_argument("--out", metavar="DIR", default="localised", help="(default: %(default)s)")
-    parser.add_argument("--format", nargs="+", choices=FORMATS, default=["csv"], help="one or several (default: csv)")
+    parser.add_argument("--format", metavar="FORMAT", nargs="+", default=["csv"],
+                        help=f"one or several of {', '.join(FORMATS)} (default: csv)")
     parser.add_argument("--html", action="store_true",
                         help="also a page that plays the recording and shows where each source is")
     parser.add_argument("--swap-ears", action="store_true", help="the first channel is the right ear")
@@ -69,6 +70,11 @@ def parse_args(argv=None):
     parser.add_argument("--device", metavar="NAME",
                         help="the input of --live, by its name or number (default: the system's)")
     args = parser.parse_args(argv)
+    named = [each for each in args.format if each not in FORMATS and Path(each).exists()]  # --format json talk.wav
+    args.format = [each for each in args.format if each not in named]
+    args.recordings += map(Path, named)
+    if not args.format or not set(args.format) <= FORMATS.keys():
+        raise BadInput(f"--format {' '.join(args.format)} is not possible; choose from {', '.join(FORMATS)}.")
     if bool(args.recordings) == args.live:
         raise BadInput("Localise.py takes recordings or --live, and not both; name a file or a folder.")
     return replace(default, hop_s=args.hop_s, channels=tuple(args.channels or ())), args
