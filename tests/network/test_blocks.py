@@ -1,9 +1,11 @@
 """Blocks of any lengths and rates give the rows of the whole, as soon as their seconds are complete."""
+import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import FakeHearing
+import soundfile as sf
+from helpers import ROOT, FakeHearing
 
 from console import BadInput
 from network import localise, localise_blocks, tracking
@@ -70,3 +72,22 @@ def test_pandas_takes_the_fields(monkeypatch, sources):
     assert {np.shape(values) for values in fields.values()} == {fields["time_s"].shape}  # what a DataFrame asks for
     pandas = pytest.importorskip("pandas")
     assert list(pandas.DataFrame(fields).columns) == list(fields)
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_the_examples_of_the_docs_run(tmp_path, monkeypatch, capsys, at):
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(encoding="utf-8"), re.S)
+    assert len(examples) == 4
+    for module in re.findall(r"^(?:import|from) (pandas|IPython|matplotlib)", examples[at], re.M):
+        pytest.importorskip(module)
+    for name in ("talk", "hours"):
+        sf.write(tmp_path / f"{name}.wav", SIGNAL[:2 * 44_100], 44_100)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tracking, "_network",
+                        lambda *_: SimpleNamespace(hear_rows=FakeHearing(talkers_deg=np.tile([-40.0], (100, 1)))))
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    names = {}
+    exec(examples[0], names)
+    exec(examples[at], names)
+    if at == 3:
+        assert "10.0" in capsys.readouterr().out
