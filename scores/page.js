@@ -37,8 +37,7 @@ function play(from_s) {
 const toggle = () => audio.paused ? play() : audio.pause();
 
 // --------------------------------------------------------------------------------------------------------------- now
-const rowAt = (time_s, source) => Math.min(Math.max(Math.round((time_s - data.first_s) / data.hop_s), 0),
-                                           source.azimuth_deg.length - 1);
+const rowAt = time_s => Math.min(Math.max(Math.round((time_s - data.first_s) / data.hop_s), 0), data.rows - 1);
 const inWords = (azimuth, half) => {
   const degrees = Math.round(Math.abs(azimuth));
   return (degrees ? `${degrees}° ${azimuth > 0 ? "right" : "left"}` : "in front, 0°")
@@ -55,7 +54,7 @@ const point = (deg, radius) => `${x(deg, radius).toFixed(1)} ${y(deg, radius).to
 
 function heardAt(time_s) {
   return data.sources.map(source => {
-    const row = rowAt(time_s, source);
+    const row = rowAt(time_s) - source.from_row;
     return {source, azimuth: source.azimuth_deg[row] ?? null, half: source.half_width_deg[row] ?? null};
   });
 }
@@ -182,6 +181,14 @@ function ticks() {
     marks.push(line, text);
   }
   of("ticks").replaceChildren(...marks);
+  const placed = [];                                           // of numbers that cover each other the first is shown
+  for (const name of plot.querySelectorAll(".name")) {
+    const at = [parseFloat(name.getAttribute("x")) / 100 * plot.clientWidth,
+                parseFloat(name.getAttribute("y")) / 100 * of("tracks").clientHeight];
+    const fits = placed.every(other => Math.abs(other[0] - at[0]) > 28 || Math.abs(other[1] - at[1]) > 18);
+    name.setAttribute("visibility", fits ? "visible" : "hidden");
+    if (fits) placed.push(at);
+  }
 }
 function made(name, attributes) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);

@@ -93,7 +93,7 @@ def _stage(localised):
 
 def _time(localised):
     grid = "".join(f'<line x1="0" x2="100%" y1="{_percent(each)}" y2="{_percent(each)}"'
-                   f'{" class=front" if each == 0 else ""}/>' for each in range(-60, 61, 30))
+                   f'{" class=front" if each == 0 else ""}/>' for each in range(-45, 46, 45))
     drawn = "".join(f'<g class="c{_color(number)}">{_band(track)}{_line(track)}</g>'
                     for number, track in localised.tracks.items())
     names = "".join(_name(number, track, localised.seconds) for number, track in localised.tracks.items() if number)
@@ -163,11 +163,15 @@ def _footer(localised):
 def _data(localised):
     """Write what the script needs as JSON that no text of it can leave."""
     first_s, hop_s = _times(localised.track.time_s)
-    sources = [{"number": number, "color": _color(number), "azimuth_deg": _numbers(track.azimuth_deg),
-                "half_width_deg": _numbers(track.half_width_68_deg)} for number, track in localised.tracks.items()]
-    text = json.dumps({"seconds": round(localised.seconds, 3), "first_s": first_s, "hop_s": hop_s, "sources": sources},
-                      separators=(",", ":"))
-    return text.replace("<", "\\u003c")
+    data = {"seconds": round(localised.seconds, 3), "first_s": first_s, "hop_s": hop_s,
+            "rows": len(localised.track.time_s), "sources": []}
+    for number, track in localised.tracks.items():
+        heard = np.flatnonzero(np.isfinite(track.azimuth_deg))
+        span = slice(heard[0], heard[-1] + 1) if len(heard) else slice(0, 0)  # one of many in an hour is short
+        data["sources"].append({"number": number, "color": _color(number), "from_row": int(span.start),
+                                "azimuth_deg": _numbers(track.azimuth_deg[span]),
+                                "half_width_deg": _numbers(track.half_width_68_deg[span])})
+    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _times(time_s):
@@ -222,7 +226,7 @@ def _name(number, track, seconds):
         return ""
     azimuth_deg = track.azimuth_deg[rows[0]]
     return (f'<text class="name" x="{100 * track.time_s[rows[0]] / seconds:.2f}%" y="{_percent(azimuth_deg)}" '
-            f'dx="-4" dy="{16 if azimuth_deg > 60 else -8}">{number}</text>')
+            f'dy="{16 if azimuth_deg > 60 else -8}">{number}</text>')
 
 
 def _percent(azimuth_deg):

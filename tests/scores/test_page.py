@@ -82,8 +82,9 @@ def test_the_page_holds_the_sound_and_the_rows(text):
     assert base64.b64decode(sound) == flac()
     data = json.loads(re.search(r'id="data">(.*?)</script>', text)[1])
     assert [each["number"] for each in data["sources"]] == [1, 2]
-    assert data["sources"][0]["azimuth_deg"][:30].count(None) == 15  # until 2.01 s
-    assert data["sources"][1]["azimuth_deg"][-20] == 70
+    assert [each["from_row"] for each in data["sources"]] == [15, 55]   # from 2.01 and 6.01 s on
+    assert [len(each["azimuth_deg"]) for each in data["sources"]] == [60, 120]
+    assert set(data["sources"][0]["azimuth_deg"]) == {-40}
 
 
 def test_the_list_says_everything_without_a_script(text):
@@ -233,6 +234,7 @@ def test_it_fits_desk_and_phone(opened, size):
     small = ("[...document.querySelectorAll('button')].filter(e => {const b = e.getBoundingClientRect(); "
              "return b.width < 40 || b.height < 40}).length")
     assert browser.eval(small) == 0                                  # a finger meets them
+    assert browser.eval("(e => e.scrollWidth - e.clientWidth)(document.getElementById('list'))") == 0
     browser.click("#closer")
     assert browser.eval("document.getElementById('plot').style.width") == "200%"
     assert browser.eval("document.documentElement.scrollWidth") <= size["width"]
