@@ -25,8 +25,9 @@ import console
 from console import BadInput
 from network.balance import Balance
 from network.likelihood import template_cues
-from network.sources import Follower
-from network.tracking import MOST_SOURCES, PRETRAINED, Tracker, hop_frames_of
+from network.opening import open_network, shipped_model
+from network.sources import MOST_SOURCES, Follower
+from network.tracking import Tracker, hop_frames_of
 from params import Params
 from scores import page, plots
 from scores.exports import FORMATS, Localised, overall, overall_of_source
@@ -46,8 +47,8 @@ def parse_args(argv=None):
     default = Params()
     parser = console.Parser(__doc__)
     parser.add_argument("recordings", metavar="RECORDING", nargs="*", type=Path, help="two-channel files, or folders")
-    parser.add_argument("--model", metavar="FILE", type=Path, default=PRETRAINED,
-                        help="(default: the one that ships)")
+    parser.add_argument("--model", metavar="FILE", type=Path,
+                        help="a .onnx or a .keras file (default: the one that ships)")
     parser.add_argument("--head", metavar="SOFA",
                         help="your own head as measured, which the network compares with in place of KEMAR")
     parser.add_argument("--hop-s", metavar="S", type=float, default=default.hop_s,
@@ -77,6 +78,7 @@ def parse_args(argv=None):
         raise BadInput(f"--format {' '.join(args.format)} is not possible; choose from {', '.join(FORMATS)}.")
     if bool(args.recordings) == args.live:
         raise BadInput("Localise.py takes recordings or --live, and not both; name a file or a folder.")
+    args.model = args.model or shipped_model()
     return replace(default, hop_s=args.hop_s, channels=tuple(args.channels or ())), args
 
 
@@ -84,12 +86,7 @@ def main(argv=None):
     """Localise every recording, or listen."""
     params, args = parse_args(argv)
     recordings = find_recordings(args.recordings)
-
-    from network.model import Network  # here, not above: a wrong flag should not wait for TensorFlow
-
-    network = Network.load(args.model)
-    if args.head:
-        network.compare_with(template_cues(params, args.head))
+    network = open_network(args.model, template_cues(params, args.head) if args.head else None)
 
     def tracker():
         balance = Balance(params) if args.balance == "auto" else None
@@ -105,14 +102,15 @@ def main(argv=None):
             with console.kept_warnings() as warnings:
                 tracked = localise(path, tracker(), args)
             console.folder_for_output((out / name).parent)
-            sources = tracked.sources(args.sources) if args.sources > 1 else None
-            localised = write(tracked, sources, warnings, path, out / name, args)
+            track, sources = tracked.track(), tracked.sources(args.sources) if args.sources > 1 else None
+            told = summary(name, tracked.seconds, track, sources)
+            localised = write(tracked, track, sources, told["summary"], warnings, path, out / name, args)
             if args.html:
                 overview = f"{'../' * name.count('/')}{OVERVIEW}.html" if len(recordings) > 1 else None
                 write_page(localised, path, out / name, args, overview)
                 pages.append(page.row(localised, f"{name}.html"))
-            done.append(summary(name, tracked, sources))
-            print(f"{shown[path]}: {done[-1]['summary']}")
+            done.append(told)
+            print(f"{shown[path]}: {told['summary']}")
         except BadInput as problem:
             if len(recordings) == 1:
                 raise
@@ -202,16 +200,15 @@ def localise(path, tracker, args):
     return tracker
 
 
-def write(tracker, sources, warnings, path, stem, args):
-    """Write what was heard, or the sources unless None, in every format; `stem` is the path without an ending.
+def write(tracker, track, sources, told, warnings, path, stem, args):
+    """Write the track, or the sources unless None, in every format, and the picture; `stem` is the path without ending.
 
     Returns the Localised.
     """
-    told = summary(path.name, tracker, sources)["summary"]
     made_with = {"model": str(args.model), "hop_s": args.hop_s, "head": args.head, "balance": args.balance,
                  "smoothing": not args.no_smoothing, "swap_ears": args.swap_ears, "channels": args.channels or [1, 2]} \
         | ({} if sources is None else {"most_sources": args.sources})
-    track, power, rate = tracker.track(), tracker.spectrogram.power(), tracker.params.sample_rate_hz
+    power, rate = tracker.spectrogram.power(), tracker.params.sample_rate_hz
     localised = Localised(path.name, track, sources, tracker.seconds, power, rate, made_with, told,
                           [text.replace(str(path), "This recording") for text in warnings])
     for ending, text_of in map(FORMATS.get, args.format):
@@ -241,12 +238,11 @@ def write_page(localised, path, stem, args, link_back):
     write_text(stem, ".html", page.html(localised, sound.media_type, name if is_beside else sound.read(), link_back))
 
 
-def in_words(tracker):
+def in_words(track, seconds):
     """Describe a recording in one line: where a source was heard, and when, if it was heard in several places."""
-    track = tracker.track()
-    share = f"heard in {100 * track.has_source.mean():.0f} % of {tracker.seconds:.1f} s"
+    share = f"heard in {100 * track.has_source.mean():.0f} % of {seconds:.1f} s"
     if not track.has_source.any():
-        return f"no source in {tracker.seconds:.1f} s."
+        return f"no source in {seconds:.1f} s."
     azimuth_deg, half_width_deg = track.overall()
     intervals = track.intervals()
     if len(intervals) == 1:
@@ -275,20 +271,20 @@ def sources_in_words(sources, seconds):
             f"heard in {100 * share:.0f} % of {seconds:.1f} s.")
 
 
-def summary(name, tracker, sources=None):
+def summary(name, seconds, track, sources=None):
     """Sum up a recording for the table over several: dict of its name, duration, azimuth, half-width and one line.
 
     With `sources`, a list of them stands in place of the azimuth and half-width.
     """
-    track, seconds = tracker.track(), round(tracker.seconds, 3)
+    told = {"recording": name, "seconds": round(seconds, 3)}
     if sources is None:
-        return {"recording": name, "seconds": seconds} | overall(track) | {
-            "source_percent": round(100 * float(track.has_source.mean()), 1), "summary": in_words(tracker)}
+        return told | overall(track) | {
+            "source_percent": round(100 * float(track.has_source.mean()), 1), "summary": in_words(track, seconds)}
     is_heard = np.any([source.has_source for source in sources] or [np.zeros(1)], axis=0)
-    return {"recording": name, "seconds": seconds,
-            "sources": [overall_of_source(source, number) for number, source in enumerate(sources, 1)],
-            "source_percent": round(100 * float(is_heard.mean()), 1),
-            "summary": sources_in_words(sources, tracker.seconds)}
+    return told | {
+        "sources": [overall_of_source(source, number) for number, source in enumerate(sources, 1)],
+        "source_percent": round(100 * float(is_heard.mean()), 1),
+        "summary": sources_in_words(sources, seconds)}
 
 
 # ----------------------------------------------------------------------------------------------------------------- live

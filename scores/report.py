@@ -13,7 +13,7 @@ import numpy as np
 import soundfile as sf
 
 from scores import markup
-from scores.tables import GROUPS
+from scores.tables import COLUMNS_OF_TALKERS, GROUPS, GROUPS_OF_TALKERS, WORDS_OF_TALKERS, talker_groups
 
 COLUMNS = {"within_5_deg_percent": ("within 5° (%)", 1), "within_10_deg_percent": ("within 10° (%)", 1),
            "mae_deg": ("mean abs. error (°)", 2), "median_deg": ("median (°)", 2), "rmse_deg": ("RMSE (°)", 2),
@@ -37,7 +37,10 @@ summary{cursor:pointer}summary h2{display:inline-block}
 
 
 class AudibleSample(NamedTuple):
-    """A sample to hear: `ears` (2, n) or None with the reason in `why_not`; azimuths in degrees, names as text."""
+    """A sample to hear: `ears` (2, n) or None with the reason in `why_not`; azimuths in degrees, names as text.
+
+    `true_deg` is that of the loudest talker, `others_deg` those of the others.
+    """
 
     true_deg: float
     predicted_deg: float
@@ -47,9 +50,10 @@ class AudibleSample(NamedTuple):
     noise: str
     ears: np.ndarray
     why_not: str = ""
+    others_deg: tuple = ()
 
 
-def html(title, results, pictures, worst, typical, sample_rate_hz, made_with):
+def html(title, results, pictures, worst, typical, sample_rate_hz, made_with, of_talkers=None):
     """The page.
 
     Parameters
@@ -60,6 +64,7 @@ def html(title, results, pictures, worst, typical, sample_rate_hz, made_with):
     worst, typical : lists of AudibleSample
     sample_rate_hz : int, of the clips
     made_with : str, how the results came about
+    of_talkers : dict of name to `talkers.score_groups`, optional
 
     Returns
     -------
@@ -70,6 +75,7 @@ def html(title, results, pictures, worst, typical, sample_rate_hz, made_with):
              f'<div class="pictures">{"".join(map(_picture, pictures))}</div>',
              "<h2>All samples</h2>", _table(results),
              f'<div class="tables">{"".join(_group(results, by, heading) for by, heading in GROUPS.items())}</div>',
+             *(_talkers(of_talkers) if of_talkers else ()),
              "<p>To be heard with headphones: left is left. Dashed: the truth; red: the answer and its 68 % "
              "interval.</p>"]
     for heading, some in ((f"The {len(worst)} worst samples", worst), (f"{len(typical)} typical samples", typical)):
@@ -105,6 +111,21 @@ def _group(results, by, title):
     return f"<section><h2>{heading}</h2>{table}</section>"
 
 
+def _talkers(of_talkers):
+    """Give the figures of several talkers, of all samples and by group, as sections of one table each."""
+    yield f"<h2>Several talkers</h2><p>{escape(WORDS_OF_TALKERS)}</p>"
+    titles = {"": {"": of_talkers}} | {title: talker_groups(of_talkers, by) for by, title in GROUPS_OF_TALKERS.items()}
+    for title, groups in titles.items():
+        if not groups:
+            continue
+        head = "".join(f"<th>{escape(name)}</th>" for name in (*COLUMNS_OF_TALKERS.values(), "samples"))
+        body = "".join(f"<tr><td>{escape(group)}</td><td>{escape(name)}</td>" + "".join(
+            f"<td>{figures[key]:.1f}</td>" if key in figures else "<td></td>" for key in COLUMNS_OF_TALKERS)
+            + f"<td>{figures['samples']}</td></tr>" for group, by_name in groups.items()
+            for name, figures in by_name.items())
+        yield f'<div class="scroll"><table><tr><th>{escape(title)}</th><th></th>{head}</tr>{body}</table></div>'
+
+
 def _item(clip, sample_rate_hz):
     half_width = f" ± {clip.half_width_deg:.0f}" if np.isfinite(clip.half_width_deg) else ""
     snr = f"{clip.snr_db:g} dB" if np.isfinite(clip.snr_db) else "no noise added"
@@ -114,9 +135,10 @@ def _item(clip, sample_rate_hz):
         data = markup.data_url("audio/wav", _wav(clip.ears, sample_rate_hz))
         sound = f'<audio controls preload="none" src="{data}"></audio>'
     view = markup.head_view(markup.wedge(clip.predicted_deg, np.nan_to_num(clip.half_width_deg), 0)
-                            + markup.ray("true", clip.true_deg),
+                            + "".join(markup.ray("true", each) for each in (clip.true_deg, *clip.others_deg)),
                             "The head from above: dashed the truth, red the answer and its 68 % interval")
-    return (f"<li>true {clip.true_deg:g}°, answer {clip.predicted_deg:.0f}°{half_width}, {snr}{view}"
+    others = f", others {', '.join(f'{each:g}°' for each in clip.others_deg)}" if clip.others_deg else ""
+    return (f"<li>true {clip.true_deg:g}°{others}, answer {clip.predicted_deg:.0f}°{half_width}, {snr}{view}"
             f"{escape(clip.speech)}<br>{escape(clip.noise) or 'as recorded'}{sound}</li>")
 
 

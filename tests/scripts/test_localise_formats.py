@@ -12,7 +12,6 @@ from helpers import FakeHearing, run_script
 
 import Localise
 from console import BadInput
-from network import model
 from params import Params
 from scores import page
 from scores.exports import FORMATS
@@ -27,7 +26,7 @@ def localise(tmp_path, monkeypatch):
     """Function: what Localise.py prints of recordings in subfolders, and the folder of its results."""
     def run(*flags, names=("talk",), signal=SIGNAL):
         hearing = FakeHearing(talkers_deg=np.tile(TALKERS_DEG, (len(names), 1)))
-        monkeypatch.setattr(model.Network, "load", lambda _: SimpleNamespace(hear_rows=hearing))
+        monkeypatch.setattr(Localise, "open_network", lambda *_: SimpleNamespace(hear_rows=hearing))
         for name in names:
             path = tmp_path / "recordings" / f"{name}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ import soundfile as sf
 from helpers import ROOT, FakeHearing
 
 from console import BadInput
-from network import localise, localise_blocks, tracking
+from network import array_call, localise, localise_blocks
 
 SIGNAL = np.random.default_rng(0).normal(0, 0.1, (4 * 44_100, 2))
 
@@ -17,7 +17,7 @@ SIGNAL = np.random.default_rng(0).normal(0, 0.1, (4 * 44_100, 2))
 def hearing(monkeypatch):
     """A network that hears the same everywhere and keeps what it got."""
     fake = FakeHearing()
-    monkeypatch.setattr(tracking, "_network", lambda *_: SimpleNamespace(hear_rows=fake))
+    monkeypatch.setattr(array_call, "_network", lambda *_: SimpleNamespace(hear_rows=fake))
     return fake
 
 
@@ -67,7 +67,7 @@ def test_nothing_gives_nothing():
 @pytest.mark.parametrize("sources", [1, 2])
 def test_pandas_takes_the_fields(monkeypatch, sources):
     talkers_deg = np.tile([-40.0, 25.0], (30, 1))
-    monkeypatch.setattr(tracking, "_network",
+    monkeypatch.setattr(array_call, "_network",
                         lambda *_: SimpleNamespace(hear_rows=FakeHearing(talkers_deg=talkers_deg)))
     heard = localise(SIGNAL[:3 * 44_100], 44_100, sources=sources)
     fields = (heard if sources == 1 else heard[0])._asdict()
@@ -85,7 +85,7 @@ def test_the_examples_of_the_docs_run(tmp_path, monkeypatch, capsys, at):
     for name in ("talk", "hours"):
         sf.write(tmp_path / f"{name}.wav", SIGNAL[:2 * 44_100], 44_100)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tracking, "_network",
+    monkeypatch.setattr(array_call, "_network",
                         lambda *_: SimpleNamespace(hear_rows=FakeHearing(talkers_deg=np.tile([-40.0], (100, 1)))))
     monkeypatch.setenv("MPLBACKEND", "agg")
     names = {}
