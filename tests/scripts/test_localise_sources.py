@@ -12,6 +12,7 @@ from helpers import FakeHearing, one_sentence, run_script
 import Localise
 from network import tracking
 from params import Params
+from scores import exports
 
 PARAMS = Params()
 RATE = PARAMS.sample_rate_hz
@@ -101,7 +102,7 @@ def test_nobody_gives_rows_without_a_source_in_every_format(localise):
 def test_one_source_is_told_as_ever(localise):
     _, out = localise("--sources", 1)
     table = list(csv.DictReader((out / "meeting.csv").read_text().splitlines()))
-    assert tuple(table[0]) == Localise.COLUMNS
+    assert tuple(table[0]) == exports.COLUMNS
     assert {row["azimuth_deg"] for row in table} == {"10.0"}
 
 
