@@ -26,8 +26,7 @@ SURE_LOG_ODDS = 2.0          # of a source, where it follows from a half-width a
 AGREES_DEG = 5.0             # of a row with what its neighbours say, at least
 TOLD_IMBALANCE_DB = 2.0      # of the channels' levels, from which on it is told
 FRONT_HALF_WIDTH_DEG = 5.0   # such a source counts if the network is no less sure than that
-SAME_HALF_WIDTH_DEG = 45.0   # stated for channels of one signal, which may be mono
-DOUBTFUL_HALF_WIDTH_DEG = 60.0  # stated where the channels cannot be those of two ears
+SAME_HALF_WIDTH_DEG, DOUBTFUL_HALF_WIDTH_DEG = 45.0, 60.0   # of one signal, maybe mono; of channels of no two ears
 
 
 def hop_frames_of(params):
