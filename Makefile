@@ -43,6 +43,7 @@ model: $(VENV)/runtime.installed
 bench: $(VENV)/dev.installed
 	$(PY) benchmarks/spatialise.py
 	$(PY) benchmarks/feed.py
+	$(PY) benchmarks/network.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
