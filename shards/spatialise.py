@@ -17,7 +17,8 @@ from console import BadInput, warn
 from params import differences
 from shards import flags, recordings
 from shards.audio import AudioCache, find_audio, write_wav
-from shards.files import BY_SAMPLE, open_shard, shard_name, write_shard
+from shards.files import BY_SAMPLE, open_folder, shard_name, write_shard
+from shards.folder import only_run
 from shards.recipe import PairPlan, samples_of_pair
 from sound import mixing
 
@@ -51,11 +52,14 @@ def main(doc, split, argv=None, audio_cache=AudioCache):
 
     console.folder_for_output(out)
     made_with = scenes_with(heads, params)
-    missing = _missing(plans, made_with, out, args.overwrite)
-    size = int(np.prod(params.sample_shape)) * np.float16().nbytes
-    mixer, audio = mixing.Mixer(params, heads), audio_cache(params)
-    _require_disk_space(out, sum(plan.count(mixer) for plan in missing) * size)
-    _make_shards(missing, mixer, audio, made_with, args.jobs, f"Spatialise{split}")
+    with only_run(out):
+        missing = _missing(plans, made_with, out, args.overwrite)
+        size = int(np.prod(params.sample_shape)) * np.float16().nbytes
+        mixer, audio = mixing.Mixer(params, heads), audio_cache(params)
+        _require_disk_space(out, sum(plan.count(mixer) for plan in missing) * size)
+        if missing:
+            _make_shards(missing, mixer, audio, made_with, args.jobs, f"Spatialise{split}")
+            open_folder(out)  # for the index
     if args.listen:
         _write_listening_examples(plans[0], mixer, audio, console.folder_for_output(args.listen))
 
@@ -153,25 +157,20 @@ def _has_competing_talkers(params):
 
 def _missing(plans, made_with, out, overwrite):
     """Return plans without an up-to-date shard; refuse what does not belong in `out`, or with `overwrite` remove it."""
-    for partial in out.glob("*.npz.partial"):  # a killed run's
-        partial.unlink()
     wanted = {plan.path: plan for plan in plans}
     missing, strangers = dict(wanted), []
-    for path in console.progress(sorted(out.glob("*.npz")), unit=" shards", desc=f"checking {out}"):
+    for path, shard in open_folder(out).items():
         plan = wanted.get(path)
-        try:
-            made_of = open_shard(path).params
-        except BadInput as problem:
+        if isinstance(shard, BadInput):
             if plan is None:
                 raise BadInput(f"{path} is not a shard of this project; move it away or choose another --out.") \
-                    from problem
-            warn(f"Making again: {problem}")
-            continue
-        if differ := differences(made_of, made_with):
+                    from shard
+            warn(f"Making again: {shard}")
+        elif differ := differences(shard.params, made_with):
             strangers.append((path, f"it was made with {differ}"))
         elif plan is None:
             strangers.append((path, "its audio is no longer in the folders"))
-        elif differences(made_of, plan.digests()):
+        elif differences(shard.params, plan.digests()):
             warn(f"Making again: {path.name}, because its speech or noise file was replaced.")
         else:
             del missing[path]
