@@ -16,7 +16,7 @@ ABANDONED_S = 3600.0  # a half-written shard that has not changed for so long be
 
 @contextmanager
 def only_run(out):
-    """Hold the lock of a folder, which ends with the process, and remove what killed runs left half written.
+    """Hold the lock of a folder, which ends with the process; remove what killed runs and workers left half written.
 
     Some network file systems have no locks, nor has Windows. There two runs at once do the work twice; each shard still
     appears whole, because every writer has a file of its own until then.
@@ -28,9 +28,9 @@ def only_run(out):
         descriptor = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         is_locked = descriptor is not None and fcntl is not None and _lock(descriptor, out)
-        for partial in out.glob("*.npz*.partial"):
-            _remove_abandoned(partial, 0 if is_locked else ABANDONED_S)
+        _remove_abandoned(out, 0 if is_locked else ABANDONED_S)
         yield
+        _remove_abandoned(out, 0 if is_locked else ABANDONED_S)  # of a worker that died
     finally:
         if descriptor is not None:
             os.close(descriptor)
@@ -48,11 +48,12 @@ def _lock(descriptor, out):
     return True
 
 
-def _remove_abandoned(partial, age_s):
-    """Remove a half-written shard that has not changed for `age_s`; of a worker that still writes it nothing is lost.
+def _remove_abandoned(out, age_s):
+    """Remove half-written shards that have not changed for `age_s`.
 
-    Such a worker belongs to a run on a cluster that was killed, and nobody waits for its shard.
+    Workers of a run on a cluster that was killed may still write one. Nobody waits for it, so nothing is lost.
     """
-    with suppress(FileNotFoundError, PermissionError):  # gone; or Windows, where what is being written stays
-        if time.time() - partial.stat().st_mtime >= age_s:
-            partial.unlink()
+    for partial in out.glob("*.npz*.partial"):
+        with suppress(FileNotFoundError, PermissionError):  # gone; or Windows, where what is being written stays
+            if time.time() - partial.stat().st_mtime >= age_s:
+                partial.unlink()

@@ -3,6 +3,7 @@
 shards/recipe.py holds the recipe of a sample, shards/flags.py the flags.
 """
 import json
+import os
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -16,7 +17,7 @@ import hrir
 from console import BadInput, warn
 from params import differences
 from shards import flags, recordings
-from shards.audio import AudioCache, find_audio, write_wav
+from shards.audio import AudioCache, audio_paths, find_audio, write_wav
 from shards.files import BY_SAMPLE, open_folder, shard_name, write_shard
 from shards.folder import only_run
 from shards.recipe import PairPlan, samples_of_pair
@@ -31,6 +32,8 @@ def main(doc, split, argv=None, audio_cache=AudioCache):
     `audio_cache` is the class that reads the files and lists where their excerpts may begin.
     """
     params, args = flags.parse_args(doc, split, argv)
+    if args.dask:
+        _name_in_full(args)
     out = Path(args.out)
     if args.recordings:
         labelled, noise, bad = find_labelled(args, params)
@@ -58,7 +61,11 @@ def main(doc, split, argv=None, audio_cache=AudioCache):
         mixer, audio = mixing.Mixer(params, heads), audio_cache(params)
         _require_disk_space(out, sum(plan.count(mixer) for plan in missing) * size)
         if missing:
-            _make_shards(missing, mixer, audio, made_with, args.jobs, f"Spatialise{split}")
+            title = f"Spatialise{split}"
+            if args.dask:
+                _make_shards_on(args, missing, mixer, audio_cache, made_with, title)
+            else:
+                _make_shards(missing, mixer, audio, made_with, args.jobs, title)
             open_folder(out)  # for the index
     if args.listen:
         _write_listening_examples(plans[0], mixer, audio, console.folder_for_output(args.listen))
@@ -189,6 +196,22 @@ def _require_disk_space(out, size):
     if size > free:
         raise BadInput(f"{out} needs {size / 1e9:.1f} GB and its disk has {free / 1e9:.1f} GB left; free some space, "
                        "take fewer --excerpts or --snr-db, or choose another --out.")
+
+
+def _name_in_full(args):
+    """Make the paths of folders absolute: workers on other machines have other working folders."""
+    for name in ("out", "speech", "noise", "recordings"):
+        if getattr(args, name):
+            setattr(args, name, os.path.abspath(getattr(args, name)))
+
+
+def _make_shards_on(args, plans, mixer, audio_cache, made_with, title):
+    """Make shards on the cluster of --dask."""
+    from shards import cluster  # here, not above: Dask is imported where it is asked for alone
+
+    sources = [audio_paths(folder)[0] for folder in (args.recordings or args.speech, args.noise) if folder]
+    job = cluster.Job(_make_shard, plans, mixer.params, mixer.heads, audio_cache, made_with)
+    cluster.make_shards(args.dask, job, sources, title)
 
 
 def _make_shards(plans, mixer, audio, made_with, jobs, title):
