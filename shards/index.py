@@ -111,4 +111,6 @@ def _encoded(name, values):
         words, inverse = np.unique(each, return_inverse=True)
         of_words = [code_of.setdefault(word, len(code_of)) for word in words.tolist()]
         codes.append(np.array(of_words, np.uint32)[inverse])
-    return {name: np.concatenate(codes), name + WORDS: np.array(list(code_of), np.str_)}
+    smallest = np.min_scalar_type(max(0, len(code_of) - 1))
+    joined = np.concatenate(codes, dtype=smallest, casting="unsafe")
+    return {name: joined, name + WORDS: np.array(list(code_of), np.str_)}

@@ -109,7 +109,7 @@ def run(flags, two_workers):
 
 def long_run(two_workers, flags, out):
     """Start the script on units that take a while; it has begun at both workers."""
-    running = start_process("SpatialiseTRAIN.py", *flags, "--excerpts", 250, "--dask", two_workers.wait(), "--out", out)
+    running = start_process("SpatialiseTRAIN.py", *flags, "--excerpts", 120, "--dask", two_workers.wait(), "--out", out)
     while len(list(out.glob("*.partial"))) < 2:
         assert running.poll() is None, running.communicate()
         time.sleep(0.01)
@@ -154,7 +154,7 @@ def test_the_units_of_a_killed_worker_are_made_by_the_others(two_workers, flags,
     assert running.returncode == 0, complaints
     assert "made 6 shards" in printed
     assert not list((tmp_path / "cut").glob("*.partial"))
-    spatialise.main("", "TRAIN", list(map(str, [*flags, "--excerpts", 250, "--out", tmp_path / "whole"])))
+    spatialise.main("", "TRAIN", list(map(str, [*flags, "--excerpts", 120, "--out", tmp_path / "whole"])))
     assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
 
 
@@ -176,13 +176,13 @@ def test_ctrl_c_ends_with_one_line_and_leaves_the_workers_free(two_workers, flag
     assert complaints == "SpatialiseTRAIN.py: interrupted; what was finished is kept and nothing is half written.\n"
     assert not list(tmp_path.glob("*.partial"))
     assert not list(tmp_path.glob(".dask-*"))
-    assert len(run(tmp_path, "--excerpts", 250)) == 6
+    assert len(run(tmp_path, "--excerpts", 120)) == 6
 
 
 def test_a_killed_run_goes_on_with_the_same_command(two_workers, flags, run, tmp_path):
     with long_run(two_workers, flags, tmp_path / "cut") as killed:
         killed.kill()
-    assert run(tmp_path / "cut", "--excerpts", 250) == run(tmp_path / "whole", "--excerpts", 250)
+    assert run(tmp_path / "cut", "--excerpts", 120) == run(tmp_path / "whole", "--excerpts", 250)
     assert not list((tmp_path / "cut").glob("*.partial"))
     assert not list((tmp_path / "cut").glob(".dask-*"))
 

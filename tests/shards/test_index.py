@@ -46,6 +46,12 @@ def test_samples_are_read_by_the_index(fake_shard, tmp_path):
         assert out[:, 0, 0, 1].tolist() == [2, 3, 4]
 
 
+def test_more_strings_than_a_byte_counts_keep_their_rows(tmp_path):
+    words = [f"head {number}" for number in range(300)]
+    index.save(tmp_path, {"a": ([1, 2], {"hrir": np.array(words), "params": {}})}, ["x"])
+    assert index.Index(tmp_path, ["x"]).get("a", [1, 2])["hrir"].tolist() == words
+
+
 def test_strings_that_differ_within_a_shard_keep_their_rows(tmp_path):
     held = {"path": None, "hrir": np.array(["one", "two", "one", "another"]), "offset": 3, "params": {"seed": 1}}
     same = held | {"hrir": np.array(["two", "two"])}
