@@ -5,6 +5,8 @@ get too. A unit is the number of a plan. A worker that ends loses its unit to an
 """
 import asyncio
 import hashlib
+import itertools
+import logging
 import os
 import secrets
 import threading
@@ -85,6 +87,7 @@ def connected(address):
     if distributed is None:
         raise BadInput("--dask needs the package distributed; install it with: pip install -r requirements-cluster.txt")
     where = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it would tell becomes one sentence here
     try:
         if not os.path.exists(where.get("scheduler_file", os.curdir)):  # Dask would wait for it
             raise FileNotFoundError(address)
@@ -114,29 +117,27 @@ def _follow(client, name, plans, title):
     """Give out the units, and wait for all; the first error ends it."""
     run, numbers = secrets.token_hex(4), iter(range(len(plans)))
 
-    def give_out(numbers, attempt=0):
-        keys = [f"{title}-{run}-{number}-{attempt}" for number in numbers]
-        futures = client.map(_make, numbers, name=name, key=keys, pure=False)
-        number_of.update(zip(futures, numbers))
+    def give_out(count):
+        """Submit the next `count` units."""
+        chosen = list(itertools.islice(numbers, count))
+        futures = client.map(_make, chosen, name=name, key=[f"{title}-{run}-{n}" for n in chosen], pure=False)
+        number_of.update(zip(futures, chosen))
         return futures
 
     number_of = {}
-    done = distributed.as_completed(give_out([n for n, _ in zip(numbers, range(AT_ONCE))]), loop=client.loop)
+    done = distributed.as_completed(give_out(AT_ONCE), loop=client.loop)
     try:
         with console.progress(total=len(plans), unit="shard", desc=title) as bar:
-            for attempt, future in enumerate(done, 1):
+            for future in done:
                 number = number_of.pop(future)
                 try:
                     future.result()
-                except InterruptedError:  # its worker was told to end, by the batch system or by hand
-                    done.update(give_out([number], attempt))
-                    continue
                 except distributed.KilledWorker as problem:
                     raise BadInput(f"{plans[number].path.name}: several Dask workers died while they made it, perhaps "
                                    "for want of memory; give each more memory or fewer threads, and run the same "
                                    "command again.") from problem
                 bar.update()
-                done.update(give_out([n for n, _ in zip(numbers, range(1))]))
+                done.update(give_out(1))
     finally:
         if client.status == "running":
             client.cancel(list(number_of))

@@ -198,8 +198,9 @@ def open_shards(folder, params, script):
     for shard in shards:
         if isinstance(shard, BadInput):
             raise shard
+    wanted = params.features | {"frames": shards[0].params["frames"]}
     for shard in shards:
-        if differ := differences(shard.params, params.features | {"frames": shards[0].params["frames"]}):
+        if differ := differences(shard.params, wanted):
             raise BadInput(f"{shard.path} was made with other parameters ({differ}); "
                            f"make it again with {script} or take it out of the folder.")
     return shards

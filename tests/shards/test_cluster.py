@@ -4,22 +4,25 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from helpers import ROOT, digests, one_sentence, start_process
+from helpers import ROOT, digests, head, one_sentence, start_process
 
 from console import BadInput
 from params import Params
 from shards import cluster, spatialise
+from shards.audio import AudioCache
 
 distributed = pytest.importorskip("distributed", reason="requirements-cluster.txt is not installed")
 pytestmark = pytest.mark.slow
 
 PARAMS = replace(Params(), frames=10)
-QUIET = {"DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "error", "OMP_NUM_THREADS": "1"}
+CONFIGURED = {"DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "error", "OMP_NUM_THREADS": "1",
+              "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1", "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s"}
 BLIND = """import os
 def without(path, *args, stat=os.stat, **options):
     if "hidden" in str(path):
@@ -41,7 +44,7 @@ class Cluster:
     def _start(self, role, *args, cwd=ROOT):
         with open(self.folder / f"{role}.log", "a") as log:
             return subprocess.Popen([sys.executable, "-m", "dask", role, *map(str, args), "--no-dashboard"], cwd=cwd,
-                                    env=os.environ | QUIET, stdout=subprocess.DEVNULL, stderr=log)
+                                    env=os.environ | CONFIGURED, stdout=subprocess.DEVNULL, stderr=log)
 
     def add(self, *args, cwd=ROOT):
         """Start another worker."""
@@ -70,14 +73,17 @@ class Cluster:
         process.kill()
         process.wait()
 
+    def close(self):
+        """End all."""
+        for process in (*self.workers, self.scheduler):
+            self.end(process)
+
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory):
     """The scheduler of all tests."""
-    running = Cluster(tmp_path_factory.mktemp("dask"))
-    yield running
-    for process in (*running.workers, running.scheduler):
-        running.end(process)
+    with closing(Cluster(tmp_path_factory.mktemp("dask"))) as running:
+        yield running
 
 
 @pytest.fixture
@@ -131,6 +137,11 @@ def test_both_workers_work(run, tmp_path, two_workers):
     assert min(made.values()) > 0
 
 
+def test_units_beyond_those_that_the_scheduler_knows_of_are_made(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "AT_ONCE", 2)
+    assert len(run(tmp_path)) == 6
+
+
 def test_relative_folders_and_a_scheduler_file(flags, two_workers, tmp_path, monkeypatch):
     """The workers' own working folder is another one."""
     monkeypatch.chdir(Path(flags[1]).parent)
@@ -174,6 +185,7 @@ def test_ctrl_c_ends_with_one_line_and_leaves_the_workers_free(two_workers, flag
     _, complaints = running.communicate(timeout=100)
     assert running.returncode == 130
     assert complaints == "SpatialiseTRAIN.py: interrupted; what was finished is kept and nothing is half written.\n"
+    assert not digests(tmp_path)  # the units that ran were dropped
     assert not list(tmp_path.glob("*.partial"))
     assert not list(tmp_path.glob(".dask-*"))
     assert len(run(tmp_path, "--excerpts", 120)) == 6
@@ -182,7 +194,7 @@ def test_ctrl_c_ends_with_one_line_and_leaves_the_workers_free(two_workers, flag
 def test_a_killed_run_goes_on_with_the_same_command(two_workers, flags, run, tmp_path):
     with long_run(two_workers, flags, tmp_path / "cut") as killed:
         killed.kill()
-    assert run(tmp_path / "cut", "--excerpts", 120) == run(tmp_path / "whole", "--excerpts", 250)
+    assert run(tmp_path / "cut", "--excerpts", 120) == run(tmp_path / "whole", "--excerpts", 120)
     assert not list((tmp_path / "cut").glob("*.partial"))
     assert not list((tmp_path / "cut").glob(".dask-*"))
 
@@ -194,6 +206,26 @@ def test_an_error_of_a_unit_ends_the_run_with_its_sentence(run, tmp_path, capsys
     with pytest.raises(BadInput, match="cannot be written because a folder has its name"):
         run(tmp_path)
     assert "Making again" in capsys.readouterr().err
+
+
+def test_a_unit_that_workers_die_of_is_named(two_workers, tmp_path):
+    def die(*_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    deadly = cluster.Job(die, [SimpleNamespace(path=tmp_path / "deadly.npz")], PARAMS, [head()], AudioCache, {})
+    with pytest.raises(BadInput, match=r"deadly\.npz: several Dask workers died while they made it"):
+        cluster.make_shards(two_workers.wait(), deadly, [], "deadly")
+
+
+def test_a_scheduler_that_goes_away_ends_the_run_with_one_sentence(flags, tmp_path, monkeypatch):
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "3s")
+    with closing(Cluster(tmp_path)) as own:
+        running = long_run(own, flags, tmp_path / "out")
+        own.end(own.scheduler)
+        _, complaints = running.communicate(timeout=100)
+    assert running.returncode == 2, complaints
+    assert "the scheduler or its network went away" in complaints
+    assert one_sentence(complaints)
 
 
 # ---------------------------------------------------------------------------------------------- what does not fit
