@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CODE = ("console.py", "params.py", "features.py", "hrir.py", "hrtf/*.py", "sound/*.py", "shards/*.py")
 PACKAGES = ("numpy", "scipy", "soundfile", "soxr")  # whose versions the bytes of a shard may depend on
 CONNECT_S = 30.0
-AT_ONCE = 2000   # units that the scheduler knows of at a time: it needs some 10 kB for each
+AT_ONCE = 2000   # units that the scheduler knows of at a time: it needs 3 kB for each
 WAIT_S = 60.0    # for workers to drop what they have begun
 
 

@@ -28,9 +28,15 @@ def only_run(out):
         descriptor = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         is_locked = descriptor is not None and fcntl is not None and _lock(descriptor, out)
-        _remove_abandoned(out, 0 if is_locked else ABANDONED_S)
-        yield
-        _remove_abandoned(out, 0 if is_locked else ABANDONED_S)  # of a worker that died
+        age_s = 0 if is_locked else ABANDONED_S
+        _remove_abandoned(out, age_s)
+        try:
+            yield
+        finally:
+            _remove_abandoned(out, age_s)  # of a worker that died
+            if is_locked:
+                with suppress(OSError):
+                    os.unlink(out / LOCK)
     finally:
         if descriptor is not None:
             os.close(descriptor)
@@ -40,11 +46,13 @@ def _lock(descriptor, out):
     """Take the lock: True, or False where the file system has none."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as problem:
-        raise BadInput(f"{out} is being written by another run; wait until that has ended, or choose another --out.") \
-            from problem
+        is_free = os.fstat(descriptor).st_nlink > 0  # else the run that has just ended removed the file
+    except BlockingIOError:
+        is_free = False
     except OSError:
         return False
+    if not is_free:
+        raise BadInput(f"{out} is being written by another run; wait until that has ended, or choose another --out.")
     return True
 
 

@@ -126,7 +126,7 @@ def test_the_same_bytes_from_one_job_eight_jobs_and_two_workers(run, tmp_path, c
     on_cluster = run(tmp_path / "dask")
     assert "made 6 shards; 6 shards (3 speech x 2 noise files)" in capsys.readouterr().out
     assert on_cluster == run(tmp_path / "one", "--jobs", 1) == run(tmp_path / "eight", "--jobs", 8)
-    assert {path.suffix for path in (tmp_path / "dask").iterdir()} == {"", ".npz", ".index"}  # "": the lock
+    assert {path.suffix for path in (tmp_path / "dask").iterdir()} == {".npz", ".index"}
 
 
 def test_both_workers_work(run, tmp_path, two_workers):

@@ -26,6 +26,21 @@ def test_a_second_run_is_refused_until_the_first_is_gone_even_if_killed(tmp_path
         other.kill()
     with folder.only_run(tmp_path):
         pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_that_the_run_before_has_just_removed_does_not_count(tmp_path, monkeypatch):
+    """Its file has no name, so a third run would make another one and hold that."""
+    opened = os.open
+
+    def open_and_lose(path, flags, mode):
+        descriptor = opened(path, flags, mode)
+        os.unlink(path)
+        return descriptor
+
+    monkeypatch.setattr(folder.os, "open", open_and_lose)
+    with pytest.raises(BadInput, match="is being written by another run"), folder.only_run(tmp_path):
+        pass
 
 
 def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path):
