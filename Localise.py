@@ -1,7 +1,8 @@
 """Says from where the sound in a binaural recording comes, over time: azimuth, how sure, level; and draws it.
 
     python Localise.py talk.wav                          # -> localised/talk.csv, talk.png
-    python Localise.py recordings/ --format json         # every audio file of a folder
+    python Localise.py talk.wav --html                   # and talk.html: it plays, and shows where each source is
+    python Localise.py recordings/ --format csv json     # every audio file of a folder, in several formats
     python Localise.py meeting.wav --channels 3 4        # of several channels the left and the right ear
     python Localise.py talk.wav --head MINE.sofa         # compared with your own head, as measured
     python Localise.py meeting.wav --sources 2           # two talkers at a time, each with a number that he keeps
@@ -10,7 +11,6 @@
 A row is about the second around its time. It has no azimuth where there is no source: in silence, and in noise from all
 around. Negative is left. Rows that contradict their neighbours follow them (carried: 1).
 """
-import csv
 import json
 import sys
 from collections import Counter
@@ -25,19 +25,19 @@ import console
 from console import BadInput
 from network.balance import Balance
 from network.likelihood import template_cues
-from network.sources import Follower
-from network.tracking import MOST_SOURCES, PRETRAINED, Tracker, hop_frames_of
+from network.opening import open_network, shipped_model
+from network.sources import MOST_SOURCES, Follower
+from network.tracking import Tracker, hop_frames_of
 from params import Params
-from scores import plots
-from scores.textgrid import textgrid
+from scores import page, plots
+from scores.exports import FORMATS, Localised, overall, overall_of_source
+from scores.labels import side_of
 from shards.audio import CutShort, audio_paths, ear_blocks
+from shards.listening import listening_copy
 from shards.microphone import microphone_blocks
 
-FORMATS = ("csv", "json", "textgrid")
-RESULTS = {".png", *(f".{each}" for each in FORMATS)}  # endings of what is written
+RESULTS = {".png", ".html", ".csv", ".json", ".textgrid", ".vtt"}  # endings of what is written under a recording's name
 OVERVIEW = "all_recordings"  # the table over several recordings
-COLUMNS = ("time_s", "azimuth_deg", "spread_deg", "level_db", "carried")
-SOURCE_COLUMNS = ("time_s", "source", "azimuth_deg", "spread_deg", "confidence", "level_db")  # with --sources
 COUNTS = ("no source", "one source", "two sources", "three sources", "four sources")
 LONGEST_TOLD = 3        # intervals in the line of a recording that was heard in several places
 
@@ -47,8 +47,8 @@ def parse_args(argv=None):
     default = Params()
     parser = console.Parser(__doc__)
     parser.add_argument("recordings", metavar="RECORDING", nargs="*", type=Path, help="two-channel files, or folders")
-    parser.add_argument("--model", metavar="FILE", type=Path, default=PRETRAINED,
-                        help="(default: the one that ships)")
+    parser.add_argument("--model", metavar="FILE", type=Path,
+                        help="a .onnx or a .keras file (default: the one that ships)")
     parser.add_argument("--head", metavar="SOFA",
                         help="your own head as measured, which the network compares with in place of KEMAR")
     parser.add_argument("--hop-s", metavar="S", type=float, default=default.hop_s,
@@ -56,7 +56,10 @@ def parse_args(argv=None):
     parser.add_argument("--sources", metavar="N", type=int, choices=range(1, MOST_SOURCES + 1), default=1,
                         help=f"sources at a time, 1 to {MOST_SOURCES}; each has a number that it keeps (default: 1)")
     parser.add_argument("--out", metavar="DIR", default="localised", help="(default: %(default)s)")
-    parser.add_argument("--format", choices=FORMATS, default="csv", help="(default: %(default)s)")
+    parser.add_argument("--format", metavar="FORMAT", nargs="+", default=["csv"],
+                        help=f"one or several of {', '.join(FORMATS)} (default: csv)")
+    parser.add_argument("--html", action="store_true",
+                        help="also a page that plays the recording and shows where each source is")
     parser.add_argument("--swap-ears", action="store_true", help="the first channel is the right ear")
     parser.add_argument("--channels", metavar=("LEFT", "RIGHT"), nargs=2, type=int,
                         help="which channels are the ears, counted from 1 (default: 1 2)")
@@ -68,8 +71,14 @@ def parse_args(argv=None):
     parser.add_argument("--device", metavar="NAME",
                         help="the input of --live, by its name or number (default: the system's)")
     args = parser.parse_args(argv)
+    named = [each for each in args.format if each not in FORMATS and Path(each).exists()]  # --format json talk.wav
+    args.format = [each for each in args.format if each not in named]
+    args.recordings += map(Path, named)
+    if not args.format or not set(args.format) <= FORMATS.keys():
+        raise BadInput(f"--format {' '.join(args.format)} is not possible; choose from {', '.join(FORMATS)}.")
     if bool(args.recordings) == args.live:
         raise BadInput("Localise.py takes recordings or --live, and not both; name a file or a folder.")
+    args.model = args.model or shipped_model()
     return replace(default, hop_s=args.hop_s, channels=tuple(args.channels or ())), args
 
 
@@ -77,12 +86,7 @@ def main(argv=None):
     """Localise every recording, or listen."""
     params, args = parse_args(argv)
     recordings = find_recordings(args.recordings)
-
-    from network.model import Network  # here, not above: a wrong flag should not wait for TensorFlow
-
-    network = Network.load(args.model)
-    if args.head:
-        network.compare_with(template_cues(params, args.head))
+    network = open_network(args.model, template_cues(params, args.head) if args.head else None)
 
     def tracker():
         balance = Balance(params) if args.balance == "auto" else None
@@ -91,16 +95,22 @@ def main(argv=None):
     if args.live:
         live(microphone_blocks(params, args.device), tracker(), args.swap_ears, args.sources)
         return
-    out, done, problems = console.folder_for_output(args.out), [], []
+    out, done, pages, problems = console.folder_for_output(args.out), [], [], []
     shown = {path: path.relative_to(folder) for folder, path in recordings}
     for path, name in output_names(recordings).items():
         try:
-            tracked = localise(path, tracker(), args)
+            with console.kept_warnings() as warnings:
+                tracked = localise(path, tracker(), args)
             console.folder_for_output((out / name).parent)
-            sources = tracked.sources(args.sources) if args.sources > 1 else None
-            write(tracked, sources, path, out / name, args)
-            done.append(summary(name, tracked, sources))
-            print(f"{shown[path]}: {done[-1]['summary']}")
+            track, sources = tracked.track(), tracked.sources(args.sources) if args.sources > 1 else None
+            told = summary(name, tracked.seconds, track, sources)
+            localised = write(tracked, track, sources, told["summary"], warnings, path, out / name, args)
+            if args.html:
+                overview = f"{'../' * name.count('/')}{OVERVIEW}.html" if len(recordings) > 1 else None
+                write_page(localised, path, out / name, args, overview)
+                pages.append(page.row(localised, f"{name}.html"))
+            done.append(told)
+            print(f"{shown[path]}: {told['summary']}")
         except BadInput as problem:
             if len(recordings) == 1:
                 raise
@@ -109,9 +119,12 @@ def main(argv=None):
     if not done:
         raise BadInput(f"none of the {len(recordings)} recordings could be used; the reasons are above.")
     if len(recordings) > 1:
-        write_overview(done, out / f"{OVERVIEW}.json")
-    print(f"{out}: {len(done)} recording(s), one .{args.format} and one .png each"
-          + (f"; {OVERVIEW}.json over all" if len(recordings) > 1 else "")
+        write_text(out / OVERVIEW, ".json", json.dumps(done, indent=1))
+        if pages:
+            write_text(out / OVERVIEW, ".html", page.index(pages))
+    endings = [*(FORMATS[each][0] for each in args.format), *([".html"] if args.html else [])]
+    print(f"{out}: {len(done)} recording(s), {', '.join(endings)} and .png of each"
+          + (f"; {OVERVIEW}.json{' and .html' if pages else ''} over all" if len(recordings) > 1 else "")
           + (f"; skipped {len(problems)}, named above." if problems else "."))
 
 
@@ -187,83 +200,49 @@ def localise(path, tracker, args):
     return tracker
 
 
-def rows_of(track):
-    """Yield rows as written, rounded to what is meaningful: see COLUMNS; no source is None."""
-    for time_s, azimuth_deg, half_width_deg, level_db, is_carried in zip(*track):
-        is_source = np.isfinite(azimuth_deg)
-        yield {"time_s": round(float(time_s), 3), "azimuth_deg": round(float(azimuth_deg), 1) if is_source else None,
-               "spread_deg": round(float(half_width_deg), 1) if np.isfinite(half_width_deg) else None,
-               "level_db": round(float(level_db), 1), "carried": int(is_carried)}
+def write(tracker, track, sources, told, warnings, path, stem, args):
+    """Write the track, or the sources unless None, in every format, and the picture; `stem` is the path without ending.
 
-
-def rows_of_sources(track, sources):
-    """Yield rows as written, one for each time and source, or one without a source: see SOURCE_COLUMNS."""
-    is_heard = np.array([source.has_source for source in sources]).reshape(len(sources), len(track.time_s))
-    for at, (time_s, level_db) in enumerate(zip(track.time_s, track.level_db)):
-        if not is_heard[:, at].any():
-            yield {"time_s": round(float(time_s), 3), "level_db": round(float(level_db), 1)}
-        for index in np.flatnonzero(is_heard[:, at]):
-            yield {"source": int(index) + 1} | row_of_source(sources[index], at)
-
-
-def row_of_source(source, at):
-    """Make a row in which a source is heard, without its number: see SOURCE_COLUMNS."""
-    time_s, azimuth_deg, half_width_deg, confidence, level_db = (float(values[at]) for values in source)
-    return {"time_s": round(time_s, 3), "azimuth_deg": round(azimuth_deg, 1), "spread_deg": round(half_width_deg, 1),
-            "confidence": round(confidence, 2), "level_db": round(level_db, 1)}
-
-
-def write(tracker, sources, path, stem, args):
-    """Write the track, or the sources unless None, and the picture; `stem` is the path without an ending."""
-    track = tracker.track()
-    with console.atomic_write(stem.with_name(f"{stem.name}.{args.format}")) as partial, \
-            open(partial, "w", newline="", encoding="utf-8") as file:
-        if args.format == "csv":
-            rows = csv.DictWriter(file, COLUMNS if sources is None else SOURCE_COLUMNS)
-            rows.writeheader()
-            rows.writerows(rows_of(track) if sources is None else rows_of_sources(track, sources))
-        elif args.format == "json":
-            made_with = {"recording": path.name, "model": str(args.model), "hop_s": args.hop_s,
-                         "head": args.head, "balance": args.balance, "smoothing": not args.no_smoothing,
-                         "swap_ears": args.swap_ears, "channels": args.channels or [1, 2],
-                         "seconds": round(tracker.seconds, 3)}
-            told = overall(track) | {"rows": list(rows_of(track))} if sources is None else {
-                "most_sources": args.sources,
-                "sources": [overall_of_source(source, number) | {
-                    "rows": [row_of_source(source, at) for at in np.flatnonzero(source.has_source)]}
-                    for number, source in enumerate(sources, 1)]}
-            json.dump(made_with | told, file, indent=1)
-        else:
-            tiers = {"azimuth_deg": track.azimuth_deg} if sources is None else {
-                f"source_{number}": source.azimuth_deg for number, source in enumerate(sources, 1)}
-            none = {"source_1": np.full(len(track.time_s), np.nan)}                   # Praat wants a tier
-            file.write(textgrid(tiers or none, track.time_s, tracker.seconds))
-    drawn_over = (tracker.spectrogram.power(), tracker.params.sample_rate_hz, path.name,
-                  stem.with_name(f"{stem.name}.png"))
+    Returns the Localised.
+    """
+    made_with = {"model": str(args.model), "hop_s": args.hop_s, "head": args.head, "balance": args.balance,
+                 "smoothing": not args.no_smoothing, "swap_ears": args.swap_ears, "channels": args.channels or [1, 2]} \
+        | ({} if sources is None else {"most_sources": args.sources})
+    power, rate = tracker.spectrogram.power(), tracker.params.sample_rate_hz
+    localised = Localised(path.name, track, sources, tracker.seconds, power, rate, made_with, told,
+                          [text.replace(str(path), "This recording") for text in warnings])
+    for ending, text_of in map(FORMATS.get, args.format):
+        write_text(stem, ending, text_of(localised))
+    drawn_over = (power, rate, path.name, stem.with_name(f"{stem.name}.png"))
     if sources is None:
         plots.track(track, *drawn_over)
     else:
         plots.sources(track.time_s, sources, *drawn_over)
+    return localised
 
 
-def overall(track):
-    """Round what is told of a whole Track or Source: its median azimuth and half-width; None without any."""
-    return dict(zip(("azimuth_deg", "spread_deg"),
-                    (None if np.isnan(each) else round(each, 1) for each in track.overall())))
+def write_text(stem, ending, text):
+    """Write a file whole; `stem` is its path without the ending."""
+    with console.atomic_write(stem.with_name(stem.name + ending)) as partial:
+        partial.write_bytes(text.encode("utf-8", errors="replace"))  # a name may not be UTF-8
 
 
-def overall_of_source(source, number):
-    """Sum up a source: its number, median azimuth and half-width, and when it is first and last heard."""
-    span = source.span()
-    return {"source": number} | overall(source) | {"start_s": round(span.start_s, 3), "end_s": round(span.end_s, 3)}
+def write_page(localised, path, stem, args, link_back):
+    """Write the page of a recording, and beside it the sound where it is long."""
+    sound = listening_copy(path, args.channels, args.swap_ears)
+    is_beside = localised.seconds > page.LONGEST_INSIDE_S
+    name = f"{stem.name}.ears{sound.ending}"
+    if is_beside:
+        with console.atomic_write(stem.with_name(name)) as partial:
+            sound.write(partial)
+    write_text(stem, ".html", page.html(localised, sound.media_type, name if is_beside else sound.read(), link_back))
 
 
-def in_words(tracker):
+def in_words(track, seconds):
     """Describe a recording in one line: where a source was heard, and when, if it was heard in several places."""
-    track = tracker.track()
-    share = f"heard in {100 * track.has_source.mean():.0f} % of {tracker.seconds:.1f} s"
+    share = f"heard in {100 * track.has_source.mean():.0f} % of {seconds:.1f} s"
     if not track.has_source.any():
-        return f"no source in {tracker.seconds:.1f} s."
+        return f"no source in {seconds:.1f} s."
     azimuth_deg, half_width_deg = track.overall()
     intervals = track.intervals()
     if len(intervals) == 1:
@@ -292,32 +271,20 @@ def sources_in_words(sources, seconds):
             f"heard in {100 * share:.0f} % of {seconds:.1f} s.")
 
 
-def summary(name, tracker, sources=None):
+def summary(name, seconds, track, sources=None):
     """Sum up a recording for the table over several: dict of its name, duration, azimuth, half-width and one line.
 
     With `sources`, a list of them stands in place of the azimuth and half-width.
     """
-    track, seconds = tracker.track(), round(tracker.seconds, 3)
+    told = {"recording": name, "seconds": round(seconds, 3)}
     if sources is None:
-        return {"recording": name, "seconds": seconds} | overall(track) | {
-            "source_percent": round(100 * float(track.has_source.mean()), 1), "summary": in_words(tracker)}
+        return told | overall(track) | {
+            "source_percent": round(100 * float(track.has_source.mean()), 1), "summary": in_words(track, seconds)}
     is_heard = np.any([source.has_source for source in sources] or [np.zeros(1)], axis=0)
-    return {"recording": name, "seconds": seconds,
-            "sources": [overall_of_source(source, number) for number, source in enumerate(sources, 1)],
-            "source_percent": round(100 * float(is_heard.mean()), 1),
-            "summary": sources_in_words(sources, tracker.seconds)}
-
-
-def write_overview(rows, path):
-    """Write the table over several recordings, one row each, as json: `*.csv` finds the tracks alone."""
-    with console.atomic_write(path) as partial:
-        partial.write_text(json.dumps(rows, indent=1), encoding="utf-8")
-
-
-def side_of(azimuth_deg):
-    """An azimuth in words: "32 degrees left"."""
-    degrees = round(abs(azimuth_deg))
-    return f"{degrees} degrees {'right' if azimuth_deg > 0 else 'left'}" if degrees else "in front, 0 degrees"
+    return told | {
+        "sources": [overall_of_source(source, number) for number, source in enumerate(sources, 1)],
+        "source_percent": round(100 * float(is_heard.mean()), 1),
+        "summary": sources_in_words(sources, seconds)}
 
 
 # ----------------------------------------------------------------------------------------------------------------- live

@@ -1,5 +1,6 @@
 # demo: audio, samples, a trained network, its score   check, test: what CI runs   quick: the tests for every save
 # tour: tour.py as one page with its pictures and sounds   bench: speed, as ratios
+# model: the model that ships, from your folders: make model SPEECH=DIR NOISE=DIR PEOPLE=DIR; goes on after a break
 PYTHON ?= python3
 VENV ?= .venv
 PY = $(VENV)/bin/python
@@ -9,8 +10,9 @@ EXCERPTS ?= 24
 EXCERPTS_TEST ?= 4
 EPOCHS ?= 2
 SNR_TRAIN ?= -10 6
+OUT ?= checkpoints_shipped
 
-.PHONY: demo test quick check tour bench
+.PHONY: demo test quick check tour bench model
 demo: $(VENV)/runtime.installed
 	$(PY) tools/make_demo_audio.py
 	$(PY) SpatialiseTRAIN.py --excerpts $(EXCERPTS) --snr-range-db $(SNR_TRAIN)
@@ -35,6 +37,9 @@ tour: $(VENV)/tour.installed
 	$(PY) -m nbconvert --log-level ERROR --to html --embed-images tour/tour.ipynb
 	@echo "tour/tour.html"
 
+model: $(VENV)/runtime.installed
+	$(PY) tools/make_model.py --speech "$(SPEECH)" --noise "$(NOISE)" --people "$(PEOPLE)" --out "$(OUT)"
+
 bench: $(VENV)/dev.installed
 	$(PY) benchmarks/spatialise.py
 	$(PY) benchmarks/feed.py
@@ -42,7 +47,7 @@ bench: $(VENV)/dev.installed
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/runtime.installed: requirements.txt | $(VENV)/bin/python
+$(VENV)/runtime.installed: requirements.txt requirements-localise.txt | $(VENV)/bin/python
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 

@@ -15,15 +15,17 @@ import numpy as np
 
 import console
 from console import BadInput
-from network import likelihood
-from params import Params
-from scores import metrics, plots, report, tables
+from network import gcc_phat, likelihood
+from network.opening import open_network
+from network.peaks import read_peaks
+from params import MOST_TALKERS, Params
+from scores import metrics, plots, report, tables, talkers
 from shards.feeds import batches, blocks_of, count_samples, read_ahead
-from shards.files import BY_SAMPLE, open_shards
+from shards.files import BY_SAMPLE, open_shards, talkers_of
 from shards.remix import Remixer
 
 MODELS = ("best", "last")
-BASELINE = "baseline"
+BASELINE, GCC_PHAT = "baseline", "gcc_phat"   # the second is compared of several talkers
 AUDIBLE = 20    # of the worst and of typical samples, in the report
 MOST_SNRS = 20  # with more different ones they were drawn from a range, and the table is by steps of 5 dB
 
@@ -33,7 +35,7 @@ def parse_args(argv=None):
     parser = console.Parser(__doc__)
     parser.add_argument("--data", metavar="DIR", default="BinSL_TEST", help="test shards (default: %(default)s)")
     parser.add_argument("--models", metavar="DIR", default="checkpoints",
-                        help="trained models, a folder or a file (default: %(default)s)")
+                        help="trained models, a folder, or a .keras or .onnx file (default: %(default)s)")
     parser.add_argument("--head", metavar="SET", default="mit_kemar",
                         help="the head that models and baseline compare with, for example a SOFA file of one's own "
                              "(default: %(default)s)")
@@ -50,46 +52,52 @@ def main(argv=None):
     """Score the models on the shards, write what came out, and print its tables."""
     args, params = parse_args(argv), Params()
     shards = open_shards(args.data, params, "SpatialiseTEST.py")
+    if not has_talker(shards).any():
+        raise BadInput(f"--data {args.data} holds noise alone, without anybody to localise; run SpatialiseTEST.py with "
+                       "--talkers of 1 or more.")
     templates = likelihood.template_cues(params, args.head)
     networks = load_networks(args.models, shards[0].params["frames"], templates if args.head != "mit_kemar" else None)
     out = console.folder_for_output(args.out)
-    predicted, stated = predict(networks, templates, shards, params)
-    results = score(predicted, stated, shards)
-    write_results(results, predicted, stated, shards, out, {
+    predicted, stated, found = predict(networks, templates, shards, params)
+    for name in set(networks) - set(found) if found else ():
+        console.warn(f"{name} tells one source of a sample, so the table of several talkers leaves it out.")
+    results, of_talkers = score(predicted, stated, shards), score_talkers(found, predicted, shards)
+    write_results(results, of_talkers, predicted, stated, found, shards, out, {
         "data": str(args.data), "models": str(args.models), "head": args.head, "scenes": shards[0].params,
         "training": {name: network.params.training | {"frames": network.params.frames, "scenes": network.made_with}
                      for name, network in networks.items()}})
 
-    shown = shown_as(predicted, networks)  # for people: best and last of one epoch are one
-    results, predicted, stated = ({shown[name]: of_name for name, of_name in each.items() if name in shown}
-                                  for each in (results, predicted, stated))
-    pictures = plots.of_test(results, predicted, stated, true_azimuths(shards), params.tolerance_deg, out)
+    shown = shown_as(predicted, networks) | {GCC_PHAT: "GCC-PHAT"}  # for people: best and last of one epoch are one
+    results, predicted, stated, of_talkers = (
+        {shown[name]: of_name for name, of_name in each.items() if name in shown}
+        for each in (results, predicted, stated, of_talkers))
+    pictures = plots.of_test(results, *of_those(has_talker(shards), predicted, stated),
+                             true_azimuths(shards)[has_talker(shards)], params.tolerance_deg, out)
     results = tables.in_words(results)
-    write_report(results, predicted, stated, shards, pictures, args, params, out)
-    print("\n".join(tables.lines(results)))  # last, so that a reader who has seen enough (| head) loses nothing
+    write_report(results, of_talkers, predicted, stated, shards, pictures, args, params, out)
+    several = ["", *tables.talker_lines(of_talkers)] if of_talkers else []
+    print("\n".join([*tables.lines(results), *several]))  # last: who has seen enough (| head) loses nothing
     print(f"\nWritten: {out / 'report.html'}, {out / 'results.json'}, {out / 'predictions.csv'}, and the pictures")
     for picture in pictures:
         print(f"  {picture}")
 
 
 def load_networks(folder, frames, templates=None):
-    """Load best.keras and last.keras of a folder, as far as present, or one file, to score on samples of `frames`.
+    """Load best.keras and last.keras of a folder, or best.onnx, or one file, to score on samples of `frames`.
 
     Given the `templates` (class, bin, 2) of another head, they compare with those.
     """
-    from network.model import Network  # here: TensorFlow takes seconds, and a wrong flag should not wait for it
-
     paths = {name: Path(folder) / f"{name}.keras" for name in MODELS}
     if Path(folder).is_file():
         paths = {"last" if Path(folder).stem == "last" else "best": Path(folder)}
-    present = {name: path for name, path in paths.items() if path.is_file()} or paths  # of none, the first is missed
-    networks = {name: Network.load(path) for name, path in present.items()}
+    present = {name: path for name, path in paths.items() if path.is_file()}
+    if not present and (light := Path(folder) / "best.onnx").is_file():
+        present = {"best": light}
+    networks = {name: open_network(path, templates) for name, path in (present or paths).items()}  # the first is missed
     for name, network in networks.items():
-        if templates is not None:
-            network.compare_with(templates)
         if network.params.frames != frames:
-            console.warn(f"{name}.keras was trained on samples of {network.params.frames} frames and is scored on "
-                         f"{frames}.")
+            console.warn(f"{present[name].name} was trained on samples of {network.params.frames} frames and is scored "
+                         f"on {frames}.")
     return networks
 
 
@@ -100,25 +108,39 @@ def predict(networks, templates, shards, params):
     -------
     dict of name to azimuths (n,) in degrees, in the order of the shards, the baseline's included
     dict of name to the stated 68 and 95 % half-widths, each (n,) in degrees, of networks that state them
+    dict of name to the azimuths of all talkers, (n, MOST_TALKERS) padded with NaN; empty without shards of several
 
     """
-    answers, baseline_deg = {name: [] for name in networks}, []
+    answers, baseline_deg, found = {name: [] for name in networks}, [], {}
+    has_several = any(shard.talker_azimuth_deg is not None for shard in shards)
     blocks = blocks_of(shards, params.block_samples)
     stream = read_ahead(batches(blocks, batch_size=256, blocks_mixed=8), depth=2)
     with console.progress(total=count_samples(blocks), unit=" samples", desc="Testing") as bar:
         for samples, _ in stream:
             for name, network in networks.items():
-                answers[name].append(network.answer(samples))
+                heard = network.hear(samples)
+                answers[name].append(heard.answer)
+                if has_several and heard.presence is not None:
+                    peaks = read_peaks(heard.presence, network.params, MOST_TALKERS)
+                    found.setdefault(name, []).append(peaks.azimuth_deg)
             baseline_deg.append(likelihood.localise(samples, templates, params.class_deg))
+            if has_several:
+                for name, method in ((BASELINE, likelihood), (GCC_PHAT, gcc_phat)):
+                    found.setdefault(name, []).append(method.read_azimuths(samples, templates, params, MOST_TALKERS))
             bar.update(len(samples))
     answers = {name: tuple(map(np.concatenate, zip(*parts))) for name, parts in answers.items()}
     predicted = {name: azimuth_deg for name, (azimuth_deg, *_) in answers.items()}
     return (predicted | {BASELINE: np.concatenate(baseline_deg)},
-            {name: tuple(half_widths) for name, (_, *half_widths) in answers.items() if np.isfinite(half_widths).all()})
+            {name: tuple(half_widths) for name, (_, *half_widths) in answers.items() if np.isfinite(half_widths).all()},
+            {name: np.concatenate(parts) for name, parts in found.items()})
 
 
 def score(predicted, stated, shards):
-    """Score each method on all samples and on groups of them: dict of name to the figures of results.json."""
+    """Score each method on all samples with a talker, of several the loudest, and on groups of them.
+
+    Returns a dict of name to the figures of results.json.
+    """
+    rows = has_talker(shards)
     groups = {
         "by_snr_db": in_steps(np.concatenate([shard.snr_db for shard in shards])),
         "by_azimuth_deg": true_azimuths(shards),
@@ -126,11 +148,27 @@ def score(predicted, stated, shards):
         "by_noise_field": np.concatenate([shard.noise_field for shard in shards]),
         "by_hrir": np.concatenate([shard.hrir for shard in shards]),
     }
-    results = {}
+    results, (predicted, stated) = {}, of_those(rows, predicted, stated)
     for name, azimuth_deg in predicted.items():
-        given = azimuth_deg, true_azimuths(shards), stated.get(name, ())
-        results[name] = metrics.score(*given) | {by: metrics.score_by(group, *given) for by, group in groups.items()}
+        given = azimuth_deg, true_azimuths(shards)[rows], stated.get(name, ())
+        results[name] = metrics.score(*given) | {by: metrics.score_by(group[rows], *given)
+                                                 for by, group in groups.items()}
     return results
+
+
+def score_talkers(found, predicted, shards):
+    """Score the azimuths of all talkers, and beside them the one answer, GCC-PHAT's being its highest peak.
+
+    Returns a dict of name to the figures of talkers.score_groups; empty without shards of several talkers.
+    """
+    return {name: talkers.score_groups(azimuth_deg, *talkers_of(shards), predicted.get(name, azimuth_deg[:, 0]))
+            for name, azimuth_deg in found.items()}
+
+
+def of_those(rows, predicted, stated):
+    """Pick rows (n,) bool of all methods' azimuths and stated half-widths: as `predict` gives them."""
+    return ({name: azimuth_deg[rows] for name, azimuth_deg in predicted.items()},
+            {name: tuple(each[rows] for each in half_widths) for name, half_widths in stated.items()})
 
 
 def in_steps(snr_db):
@@ -139,16 +177,27 @@ def in_steps(snr_db):
 
 
 def true_azimuths(shards):
-    """Collect the azimuths of all samples, (n,) in degrees."""
+    """Collect the azimuths of all samples, (n,) in degrees; of several talkers the loudest, NaN without any."""
     return np.concatenate([shard.labels for shard in shards])
 
 
-def write_results(results, predicted, stated, shards, out, made_with):
+def has_talker(shards):
+    """Tell which samples have a talker, (n,) bool: of the others there is no one answer to score."""
+    return np.isfinite(true_azimuths(shards))
+
+
+def write_results(results, of_talkers, predicted, stated, found, shards, out, made_with):
     """Write results.json and predictions.csv, one row a sample, each whole."""
-    columns = {f"{name}_deg": values for name, values in predicted.items()} | {
-        f"{name}_spread_deg": half_width_deg for name, (half_width_deg, _) in stated.items()}
+    columns = {f"{name}_deg": (f"{value:.2f}" for value in values) for name, values in predicted.items()} | {
+        f"{name}_spread_deg": (f"{value:.2f}" for value in half_width_deg)
+        for name, (half_width_deg, _) in stated.items()}
+    if found:
+        azimuth_deg, level_db = talkers_of(shards)
+        columns |= {"talker_azimuth_deg": map(_listed, azimuth_deg), "talker_level_db": map(_listed, level_db)} | {
+            f"{name}_talkers_deg": map(_listed, values) for name, values in found.items()}
+    several = {"talkers": of_talkers} if of_talkers else {}
     with console.atomic_write(out / "results.json") as partial:
-        partial.write_text(json.dumps(results | {"made_with": made_with}, indent=1), encoding="utf-8")
+        partial.write_text(json.dumps(results | several | {"made_with": made_with}, indent=1), encoding="utf-8")
     with console.atomic_write(out / "predictions.csv") as partial, \
             open(partial, "w", newline="", encoding="utf-8", errors="replace") as file:
         rows = csv.writer(file)
@@ -159,8 +208,13 @@ def write_results(results, predicted, stated, shards, out, made_with):
             of_samples = (getattr(shard, name) for name in BY_SAMPLE)
             for azimuth_deg, snr_db, field, head, rt60_s, start_s in zip(*of_samples):
                 rows.writerow([shard.speech, shard.noise, field, head, "" if np.isnan(rt60_s) else f"{rt60_s:.2f}",
-                               f"{start_s:.3f}", f"{snr_db:g}", f"{azimuth_deg:g}",
-                               *(f"{value:.2f}" for value in next(each))])
+                               f"{start_s:.3f}", f"{snr_db:g}", "" if np.isnan(azimuth_deg) else f"{azimuth_deg:g}",
+                               *next(each)])
+
+
+def _listed(values):
+    """Write the numbers among values (n,) with spaces between."""
+    return " ".join(f"{value:.4g}" for value in values[np.isfinite(values)])
 
 
 def shown_as(predicted, networks):
@@ -190,13 +244,14 @@ def epoch_of(network):
     return f", epoch {len(network.state['history'])}" if network.state else ""
 
 
-def write_report(results, predicted, stated, shards, pictures, args, params, out):
+def write_report(results, of_talkers, predicted, stated, shards, pictures, args, params, out):
     """Write report.html: pictures, tables, and the worst and some typical samples of the first model to hear."""
     first = next(iter(predicted))
-    true_deg = true_azimuths(shards)
+    true_deg, numbers = true_azimuths(shards), np.flatnonzero(has_talker(shards))
+    every_deg, _ = talkers_of(shards)
     half_width_deg = stated[first][0] if first in stated else np.full(len(true_deg), np.nan)
-    order = np.argsort(-np.abs(predicted[first] - true_deg), kind="stable")
-    typical = np.sort(np.random.default_rng(0).permutation(len(order))[:AUDIBLE])
+    order = numbers[np.argsort(-np.abs(predicted[first] - true_deg)[numbers], kind="stable")]
+    typical = np.sort(numbers[np.random.default_rng(0).permutation(len(order))[:AUDIBLE]])
     remixer = Remixer(args.speech, args.noise, args.recordings, args.hrir)
     begins = np.cumsum([0, *(len(shard.labels) for shard in shards)])
 
@@ -208,14 +263,16 @@ def write_report(results, predicted, stated, shards, pictures, args, params, out
         except BadInput as problem:
             ears, why_not = None, str(problem)
         return report.AudibleSample(true_deg[number], predicted[first][number], half_width_deg[number],
-                                    shard.snr_db[row], shard.speech, shard.noise, ears, why_not)
+                                    shard.snr_db[row], shard.speech, shard.noise, ears, why_not,
+                                    tuple(every_deg[number, 1:][np.isfinite(every_deg[number, 1:])].tolist()))
 
     worst, some = ([clip(number) for number in console.progress(numbers, desc="report")]
                    for numbers in (order[:AUDIBLE], typical))
     made_with = f"{len(true_deg)} samples of {args.data}, models of {args.models}; the samples to hear are of {first}."
     with console.atomic_write(out / "report.html") as partial:
         partial.write_text(report.html("Binaural sound localisation: test", results, pictures, worst, some,
-                                       params.sample_rate_hz, made_with), encoding="utf-8", errors="replace")
+                                       params.sample_rate_hz, made_with, of_talkers), encoding="utf-8",
+                           errors="replace")
 
 
 if __name__ == "__main__":

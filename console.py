@@ -18,6 +18,7 @@ EXIT_BAD_INPUT = 2     # what argparse uses for a wrong flag
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LONGEST_NAME_BYTES = 255  # of a file on common file systems
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for Ctrl-C
+_KEPT = []  # lists of kept_warnings
 
 
 class BadInput(ValueError):
@@ -43,7 +44,20 @@ class Parser(argparse.ArgumentParser):
 
 def warn(text):
     """Print one line to standard error without tearing a progress bar."""
+    for kept in _KEPT:
+        kept.append(text)
     tqdm.write(text, file=sys.stderr)
+
+
+@contextmanager
+def kept_warnings():
+    """Give a list to which `warn` adds every line that it prints meanwhile."""
+    kept = []
+    _KEPT.append(kept)
+    try:
+        yield kept
+    finally:
+        del _KEPT[-1]
 
 
 def progress(iterable=None, **options):

@@ -7,7 +7,6 @@ Shards are made by faster kernels (sound/kernels.py), which a test holds equal t
 """
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.fft import rfft
 
 LEFT, RIGHT = 0, 1
 IPD, ILD = 0, 1
@@ -48,8 +47,13 @@ def stft(signal, params):
     frames = sliding_window_view(signal, window_samples, axis=-1)[..., ::params.stft_hop_samples, :]
     phase = 2 * np.pi * np.arange(window_samples) / window_samples
     hamming = (0.54 - 0.46 * np.cos(phase)).astype(signal.dtype)
-    spectra = rfft(frames * hamming)                                     # (..., frame, bin)
+    spectra = _rfft(frames * hamming)                                    # (..., frame, bin)
     return np.ascontiguousarray(np.swapaxes(spectra, -1, -2))            # (..., bin, frame)
+
+
+def _rfft(frames):
+    """Transform the last axis; numpy before 2.0 does it in double precision whatever it gets."""
+    return np.fft.rfft(frames).astype(np.result_type(frames, np.complex64), copy=False)
 
 
 def interaural_cues(left, right, power_floor):
@@ -130,5 +134,5 @@ def of_responses(response, params):
     array([0.  , 6.02], dtype=float32)
 
     """
-    spectra = rfft(response, params.stft_window_samples)
+    spectra = np.fft.rfft(response, params.stft_window_samples)
     return interaural_cues(spectra[..., LEFT, :], spectra[..., RIGHT, :], params.power_floor)

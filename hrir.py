@@ -7,13 +7,13 @@
 A direction comes from the nearest measured one within a degree, else its two neighbours are interpolated, magnitude and
 delay apart. Which ear is which is checked against the data, because published files get it wrong.
 """
+import re
 from glob import glob, has_magic
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import soxr
-from scipy.signal import butter, sosfiltfilt
 
 from console import BadInput, sha256_of
 from hrtf.interpolation import DIRECT_S, interpolated, onset
@@ -247,6 +247,15 @@ def sources_of(source):
     return list(map(str, found))
 
 
+def collection_of(name):
+    """Name the collection that a set is of: the set's own name up to its first digit or underscore.
+
+    >>> [collection_of(name) for name in ("cipic_008", "sadie1_003", "pp12_measured")]
+    ['cipic', 'sadie', 'pp']
+    """
+    return re.match(r"[^\d_]*", name)[0]
+
+
 def read(source, left_right="check", receivers=()):
     """Read a set as `load` does, without choosing directions or resampling: Measured.
 
@@ -324,8 +333,9 @@ def _direct_sound(response, rate_hz):
 
 def _right_ear_earlier_s(ears, rate_hz):
     """Measure how much earlier a sound reaches the right ear: the peak of the low-passed ears' cross-correlation."""
-    sections = butter(2, min(LOW_PASS_HZ, 0.4 * rate_hz), fs=rate_hz, output="sos")
-    left, right = sosfiltfilt(sections, np.pad(ears, ((0, 0), (ears.shape[-1],) * 2)))
+    hz = np.fft.rfftfreq(3 * ears.shape[-1], 1 / rate_hz)
+    low_pass = 1 / (1 + (hz / LOW_PASS_HZ) ** 4)           # a Butterworth filter, forwards and backwards: no delay
+    left, right = np.fft.irfft(np.fft.rfft(np.pad(ears, ((0, 0), (ears.shape[-1],) * 2))) * low_pass)
     reach = round(LONGEST_DELAY_S * rate_hz)
     middle = len(left) - 1
     correlation = np.correlate(left, right, "full")[middle - reach:middle + reach + 1]

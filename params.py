@@ -339,8 +339,10 @@ def _require(holds, flag, value, allowed):
 def differences(made_with, wanted):
     """Describe in one line how two dicts of numbers differ; empty where they agree. Only the keys of `wanted` count.
 
+    A number that is None in `wanted` is one that should be missing.
+
     >>> differences({"seed": 1, "frames": 50}, {"seed": 2, "frames": 50})
     'seed 1, wanted 2'
     """
-    return "; ".join(f"{key} {made_with.get(key, 'missing')}, wanted {value}"
+    return "; ".join(f"{key} {made_with.get(key, 'missing')}, wanted {'none' if value is None else value}"
                      for key, value in wanted.items() if made_with.get(key) != value)

@@ -143,7 +143,7 @@ show("5_cues_by_azimuth")
 # only check it. The loss is the squared error; the picture shows its root. It falls fast for the talkers of the
 # training and slowly for the others: the network learns its 592 samples by heart.
 # **Simplified:** ten epochs at one SNR and one learning rate. A real training sees 300,000 samples.
-# **For real:** `network/original.py`, `shards/recipe.py`, `network/training.py`; `network/bands.py` is the default.
+# **For real:** `network/original.py`, `shards/recipe.py`, `network/training.py`; `network/cnn.py` is the default.
 # %%
 network = Network(params := Params(model="original", loss="mse", snr_db=(20,), batch_size=32))
 network.keras_model.summary()

@@ -25,7 +25,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 import console
-from benchmarks import conditions, page, strangers
+from benchmarks import conditions, page, strangers, talkers
 from console import BadInput, sha256_of
 from params import Params
 from shards.audio import find_audio
@@ -34,10 +34,11 @@ PRETRAINED = ROOT / "pretrained"
 CSV_COLUMNS = (*conditions.CONDITION_COLUMNS, "snr_db", "system", "samples",
                *(name for key in conditions.WITH_INTERVAL for name in (key, f"{key}_interval")),
                "within_5_deg_not_rounded_percent", "median_deg", "bias_deg", "inside_stated_68_percent",
-               "inside_stated_95_percent", "answered_percent")
+               "inside_stated_95_percent", "answered_percent", *talkers.COLUMNS)
 WORDS = ("table", "head", "variant", "noise_field", "system")  # columns that hold words, not numbers
 DECIMALS = 8                 # of a stored figure
 QUICK_HEADS = 3
+IN_SHORT = ("within_5_deg_percent", "all_within_5_deg_percent", "answered_percent", "count_right_percent")
 
 
 class Part(NamedTuple):
@@ -54,6 +55,7 @@ PARTS = {
     "microphones": Part(("audio", "people"), ("microphones",)),
     "sounds": Part(("audio", "people", "sounds"), ("sounds",)),
     "noise-alone": Part(("audio", "people"), ("alone",)),
+    "talkers": Part(("audio", "room"), ("talkers",)),
     "kemar": Part(("audio", "hrtf"), ("noise", "head", "duration", "between", "behind")),
 }
 
@@ -70,8 +72,8 @@ def parse_args(argv=None):
     parser.add_argument("--only", metavar="PART", nargs="+", choices=PARTS,
                         help=f"of {', '.join(PARTS)} (default: those whose folders are given)")
     parser.add_argument("--model-alone", action="store_true",
-                        help="of the parts rooms and kemar measure the model alone, and keep the stored figures of the "
-                             "other methods, which do not depend on it")
+                        help="of the parts rooms, talkers and kemar measure the model alone, and keep the stored "
+                             "figures of the other methods, which do not depend on it")
     parser.add_argument("--from-csv", action="store_true",
                         help="measure nothing: write the page and the pictures from accuracy.csv and accuracy.json")
     parser.add_argument("--model", metavar="DIR", default=PRETRAINED, help="with best.keras (default: pretrained)")
@@ -124,6 +126,7 @@ def measure_parts(args, out):
         "microphones": lambda: strangers.measure_microphones(few, speech, noise, args, params),
         "sounds": lambda: strangers.measure_sounds(few, find_sounds(args, params), noise, args, params),
         "noise-alone": lambda: strangers.measure_noise_alone(few, noise, args, params),
+        "talkers": lambda: talkers.measure_talkers(talkers.heads_of(args.room), speech, noise, args, params),
         "kemar": lambda: measure_conditions(kemar_conditions(args), speech, noise, args, params),
     }
     model = sha256_of(Path(args.model) / "best.keras")
@@ -136,7 +139,7 @@ def measure_parts(args, out):
         if part == "kemar":
             run |= {"processors": os.cpu_count(), "ms_a_sample": {
                 row["system"]: round(row["ms_a_sample"], 3) for row in rows if "ms_a_sample" in row}}
-        keeps = args.model_alone and part in ("rooms", "kemar")
+        keeps = args.model_alone and part in ("rooms", "talkers", "kemar")
         store(part, rows, run, out, keeps_others=keeps)
 
 
@@ -188,8 +191,7 @@ def in_short(rows):
     common = [rows[0][name] for name in ("head", "variant", "noise_field") if len({row[name] for row in rows}) == 1]
     of_systems = []
     for system in dict.fromkeys(row["system"] for row in rows):
-        values = [row.get("within_5_deg_percent", row.get("answered_percent"))  # noise alone has no error
-                  for row in rows if row["system"] == system]
+        values = [next(row[key] for key in IN_SHORT if key in row) for row in rows if row["system"] == system]
         of_systems.append(" ".join([system, *(f"{value:.1f}" for value in values)]))
     return f"{' '.join(filter(None, common))}: {', '.join(of_systems)}"
 

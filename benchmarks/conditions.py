@@ -16,7 +16,7 @@ import console
 import features
 import hrir
 from network import likelihood
-from network.channels import HEAD_DELAY_S
+from network.channel_seconds import HEAD_DELAY_S
 from scores import metrics
 from shards.audio import AudioCache
 from sound import mixing

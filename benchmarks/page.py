@@ -20,6 +20,8 @@ TITLES = {"room": "Measured rooms, diffuse noise, 1.02 s", "noise": "Noise, MIT 
           "behind": "Source and noise behind, TU Berlin KEMAR, scored against the mirror image in front, 1.02 s"}
 PICTURES = ("people", "noise", "room", "head", "duration")
 PEOPLE_PICTURE_SNRS_DB = (0, 20)
+DISTANCES = ("15 to 30", "30 to 60", "60 or more")   # of two talkers
+LONGER_S = 2.02
 
 
 def page(rows, runs):
@@ -188,6 +190,50 @@ def _alone(rows):
                                                ["worst head", *(f"{share:.1f}" for share in shares.max(axis=0))]]), ""]
 
 
+# ------------------------------------------------------------------------------------------------------------- talkers
+
+def _talkers(rows):
+    by_key = {(row["head"], row["duration_s"], row["variant"], row["system"]): row for row in rows}
+    systems = [name for name in SYSTEMS if any(row["system"] == name for row in rows)]
+    whole = [key for key in by_key if not key[2].endswith("degrees")]
+    lines = [[*_condition(key), f"{by_key[key]['samples']:.0f}", *(_cell(by_key[key][name]) for name in (
+        "all_within_5_deg_percent", "all_within_10_deg_percent", "count_right_percent", "nobody_percent",
+        "single_within_5_deg_of_loudest_percent", "single_within_5_deg_of_any_percent"))] for key in whole]
+    counts = {(head, system): [by_key[key]["count_right_percent"] for key in whole if (key[0], key[3]) == (head, system)
+                               and key[1] == LONGER_S and key[2] in ("nobody", "1 talker", "2 talkers, equal")]
+              for head in dict.fromkeys(key[0] for key in by_key) for system in systems}
+    near = [[*_condition(key), *(_cell(by_key.get((*key[:2], f"{key[2]}, {distance} degrees", key[3]), {}).get(name))
+                                 for distance in DISTANCES
+                                 for name in ("all_within_5_deg_percent", "all_within_10_deg_percent"))]
+            for key in whole if key[2].startswith("2 talkers")]
+    return ["## Several talkers, diffuse noise, 20 dB", "", _paragraph(
+        "Per cent of the samples in which every talker is found within 5 and within 10 degrees, nothing rounded; then "
+        "of the samples of the right count, of the answers further than 10 degrees from everybody, and of the samples "
+        "whose one answer is within 5 degrees of the loudest talker and of any. Nobody is told the number. Any two "
+        "talkers are 15 degrees or more apart, and each is another speaker. The SNR is that of the loudest. "
+        "`likelihood`: peaks of the posterior averaged over frames (`network/likelihood.py`). `GCC-PHAT`: peaks of the "
+        "cross-correlation (`network/gcc_phat.py`)."), "",
+        *_markdown(["", "duration", "talkers", "method", "samples", "all within 5", "all within 10", "count right",
+                    "nobody", "one: loudest", "one: any"], lines), "",
+        f"Right counts of nobody, 1 and 2 equal talkers, {LONGER_S:.2f} s, each weighing the same:", "",
+        *_markdown(["", *systems], [[head, *(f"{np.mean(counts[head, system]):.1f}" if counts[head, system] else ""
+                                             for system in systems)]
+                                    for head in dict.fromkeys(key[0] for key in by_key)]), "",
+        "Both of two talkers within 5 and within 10 degrees, by their distance:", "",
+        *_markdown(["", "duration", "talkers", "method", *(f"{distance} degrees: {reach}" for distance in DISTANCES
+                                                           for reach in (5, 10))], near), ""]
+
+
+def _condition(key):
+    head, duration_s, variant, system = key
+    return [head, f"{duration_s:.2f} s", variant, system]
+
+
+def _cell(value):
+    """A figure, empty where it was not measured."""
+    return "" if value is None or np.isnan(value) else f"{value:.1f}"
+
+
 # -------------------------------------------------------------------------------------------------------- one head each
 
 def _one_head(rows):
@@ -213,8 +259,8 @@ def _with_interval(row, key, digits):
 
 
 SECTIONS = {"people": _people, "recordings": _recordings, "room": _one_head, "microphones": _microphones,
-            "sounds": _sounds, "alone": _alone, "noise": _one_head, "head": _one_head, "duration": _one_head,
-            "between": _one_head, "behind": _one_head}
+            "sounds": _sounds, "alone": _alone, "talkers": _talkers, "noise": _one_head, "head": _one_head,
+            "duration": _one_head, "between": _one_head, "behind": _one_head}
 
 
 def _runs(runs):

@@ -3,8 +3,8 @@
     python benchmarks/steps.py --audio DIR --hrtf DIR --people-train DIR --people DIR --room FILE     # about 30 minutes
 
 --audio holds SpeechTRAIN, NoiseTRAIN, SpeechTEST and NoiseTEST. Every step trains for --minutes from random weights,
-beside workers that mix its scenes; the learning rate falls as a cosine over that time. The first five steps see the same
-few scenes of one head again and again, as shards would give them. Scored are talkers, noises and heads of the test.
+beside workers that mix its scenes; the learning rate falls as a cosine over that time. The first four steps see the
+same scenes of one head again and again, as shards would give them. Scored are talkers, noises and heads of the test.
 """
 import itertools
 import sys
@@ -59,7 +59,8 @@ def parse_args(argv=None):
     for flag, what in (("audio", "SpeechTRAIN, NoiseTRAIN, SpeechTEST, NoiseTEST"),
                        ("people-train", "people's heads to train on"), ("people", "people's heads of the test"),
                        ("room", "a measured room, a SOFA file")):
-        parser.add_argument(f"--{flag}", metavar="FILE" if flag == "room" else "DIR", required=True, type=Path, help=what)
+        metavar = "FILE" if flag == "room" else "DIR"
+        parser.add_argument(f"--{flag}", metavar=metavar, required=True, type=Path, help=what)
     parser.add_argument("--minutes", metavar="M", type=float, default=3.0, help="of each step (default: %(default)s)")
     parser.add_argument("--workers", metavar="N", type=int, default=1, help="that mix (default: %(default)s)")
     return parser.parse_args(argv)

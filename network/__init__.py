@@ -3,6 +3,6 @@
 Imports console, params, features, hrir and scores; it knows nothing of sound and shards, and alone imports TensorFlow.
 Begin with original.py, the CNN on one screen.
 """
-from network.tracking import localise
+from network.array_call import localise, localise_blocks
 
-__all__ = ["localise"]
+__all__ = ["localise", "localise_blocks"]

@@ -8,7 +8,6 @@ Any runtime may compute the outputs: Keras (model.py) or one without TensorFlow 
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import logit
 
 from network.readout import read_out
 from network.uncertainty import band_disagreement_deg, error_predictors, uncalibrated_half_width
@@ -90,7 +89,7 @@ class Listener:
             contrast = np.sqrt(np.square(outputs.log_likelihoods.mean(axis=1)).mean(axis=1))
             presence = np.clip(outputs.presence.max(axis=1).astype(np.float64), LEAST_PRESENCE, 1 - LEAST_PRESENCE)
             more = {"disagreement_deg": band_disagreement_deg(azimuth_deg, outputs.log_likelihoods, self.params),
-                    "contrast": contrast, "presence_log_odds": logit(presence)}
+                    "contrast": contrast, "presence_log_odds": np.log(presence / (1 - presence))}
         return Reading(azimuth_deg, width_deg, error_predictors(azimuth_deg, width_deg, outputs.output, **more))
 
     def answer_of(self, outputs):

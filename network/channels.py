@@ -1,22 +1,12 @@
 """Whether the two channels of a recording are those of two ears: measured block by block, told in one sentence each."""
-from typing import NamedTuple
-
 import numpy as np
 
 from console import BadInput, warn
+from network.channel_seconds import DEAD_DB, LOW_SHARE, TINY, Second, drifts, level_db, second_of
 
-HEAD_DELAY_S = 1e-3          # no head delays a sound by more: 117 measured ones make 0.63 to 0.86 ms
-UNSHADED_DELAY_S, UNSHADED_DB = 0.35e-3, 2.0  # nor by so much with so little level above the bass, but in noise or
-UNSHADED_PEAK = 0.5          # echoes: those have smaller peaks of the cross-correlation, spaced microphones 0.7 to 1
-DELAY_SEARCH_S = 0.02        # how far apart the channels of a stereo mix are looked for
-CLEAR_PEAK = 0.2             # of the cross-correlation: one sound with a delay; copies of a noise all around make 0.2
-APART_DB = 12.0              # of level between frames, 10th to 90th percentile, where channels hold different sounds
 WIDE_SHARE = 0.3             # of the seconds with a delay that no head makes: from there on it is not binaural
-DRIFT_S, DRIFT_CORRELATION = 0.5e-3, 0.9  # of the delay over a recording, and how straight it is: two clocks
-DRIFT_SCATTER_S = 0.2e-3     # median distance of the delays from that line at most
 LOUD_SHARE = 1e-3            # of the power of the loudest second, row or frame: what is weaker, pauses, tells nothing
 FAINT_DBFS = -95.0           # 16-bit dither has -96: below is silence, however quiet the recording
-INVERTED_PEAK = 1.5          # a negative peak of the cross-correlation, of a head's delay, so many times any positive
 INVERTED_SHARE = 0.6         # of the seconds, from which on a channel is inverted
 SAME_RESIDUAL = 0.01         # share of the power of a frame that is left when one channel explains the other by a gain
 SAME_SHARE = 0.7             # of the loud frames, from which on both channels hold one signal
@@ -26,21 +16,14 @@ PANNED_RAD, PANNED_DB = 0.2, 4.0        # with so little phase and so much level
 PANNED_SHARE = 0.2           # a source at 0 or 5 degrees of some 60 heads makes 0.11 of them at most
 STILL_S, STILL_SHARE = 0.1e-3, 0.8  # the delays of panned sounds, nearly all
 FRONT_RESIDUAL, FRONT_GAIN_DB = 0.3, 4.0  # the same of a source in front, above the bass; a diffuse field leaves 1
-DEAD_DB = 30.0               # between the channels above the bass: 80 measured heads make 21 dB at most
 DEAD_SHARE = 0.3             # of the seconds with so much, from which on the channels are not two ears
 LOW_HZ, LEVELS_DB = (150.0, 500.0), 10.0  # in this band the same heads make 7 dB at most: more are two gains
-LOW_SHARE = 1e-3             # of the power that such a band must hold: castanets and birds have less, in noise
-OPPOSED_HZ = (200.0, 1500.0)  # where the delay of a head is without doubt; in this band a level of at least OPPOSED_DB
-OPPOSED_DELAY_S, OPPOSED_DB = 0.12e-3, 3.0  # against such a delay is no head's: of the bins that fit the delay within
-OPPOSED_FIT_RAD, OPPOSED_FIT_SHARE = 0.6, 1 / 3  # so many radians, so many of them (by chance 0.25: no one delay)
 OPPOSED_SHARE = 0.5          # of the seconds, from which on two gains differ: 1370 recordings of two ears have none
 NARROW_BINS, NARROW_DB = 40, 40.0  # a frame with so few bins (1 kHz) within so many dB of its loudest is narrow;
 NARROW_SHARE = 1 / 3         # of its loud frames, and a row tells no direction: speech has next to none of them
 OFFSET, OFFSET_SHARE = 0.01, 0.1   # of full scale and of the root mean square: DC that is told
 QUIET_PEAK_DB = -60.0        # of full scale, from which on a recording is said to be quiet
-TINY = 1e-20                 # against a logarithm of nothing
 FAINT_POWER = 10 ** (FAINT_DBFS / 10)
-FRAMES = 49                  # of a second, of 20 ms: levels between the channels are followed over them
 STEREO_MIX = "the azimuths of a stereo mix mean nothing: record with two microphones at the ears."
 
 
@@ -53,7 +36,7 @@ class ChannelCheck:
 
     def __init__(self, params):
         self.params, self.peak, self.is_doubtful = params, np.zeros(2), False
-        self._samples, self._is_apart, self._second = 0, False, np.empty((0, 2), np.float32)
+        self._samples, self._is_apart, self._second = 0, False, np.empty((2, 0), np.float32)
         self._sum, self._square, self._treble, self._low = np.zeros((4, 2))
         self._heard = 0.0
         self._seconds = []                                                    # of Second
@@ -66,18 +49,20 @@ class ChannelCheck:
     def add_signal(self, ears):
         """Measure a block (n, 2) of the signal."""
         self._samples += len(ears)
-        self.peak = np.maximum(self.peak, np.abs(ears).max(axis=0, initial=0))
-        self._sum += ears.sum(axis=0, dtype=np.float64)
-        self._square += np.square(ears).sum(axis=0, dtype=np.float64)
-        self._is_apart = self._is_apart or bool(np.any(ears[:, 0] != ears[:, 1]))
+        ears = np.ascontiguousarray(ears.T)                            # (ear, n): sums over time are ten times as fast
+        self.peak = np.maximum(self.peak, np.abs(ears).max(axis=1, initial=0))
+        self._sum += ears.sum(axis=1, dtype=np.float64)
+        self._square += np.square(ears).sum(axis=1, dtype=np.float64)
+        self._is_apart = self._is_apart or bool(np.any(ears[0] != ears[1]))
         rate = self.params.sample_rate_hz
-        signal = np.concatenate((self._second, ears))
-        count = len(signal) // rate
-        self._second = signal[count * rate:]
-        for second in signal[:count * rate].reshape(count, rate, 2):
-            second = second - second.mean(axis=0)  # a DC offset is no sound
+        signal = np.concatenate((self._second, ears), axis=1)
+        count = signal.shape[1] // rate
+        self._second = signal[:, count * rate:]
+        for begin in range(0, count * rate, rate):
+            second = signal[:, begin:begin + rate]
+            second = second - second.mean(axis=1, keepdims=True)  # a DC offset is no sound
             if np.square(second).mean() > FAINT_POWER:
-                self._seconds.append(_second_of(second, rate))
+                self._seconds.append(second_of(second, rate))
 
     def add_frames(self, spectra, ear_power, power, imbalance_db=0.0):
         """Compare the channels of some frames.
@@ -187,7 +172,7 @@ class ChannelCheck:
                    "editor, or exchange the wires of one microphone.")
         elif _share(seconds.is_one_sided) > DEAD_SHARE:  # of one channel there is no delay
             return
-        elif _drifts(seconds.delay_s):
+        elif drifts(seconds.delay_s):
             drift_ms = 1e3 * (seconds.delay_s[-1] - seconds.delay_s[0])
             yield (f"has a delay between its channels that drifts by {drift_ms:.1f} ms, as two recorders' clocks do; "
                    "record both channels with one device.")
@@ -209,7 +194,7 @@ class ChannelCheck:
     @property
     def _low_level_db(self):
         """Level of the right channel over the left one in the bass, 0 where there is none."""
-        return _level_db(*self._low) if self._low.min() > 0 and self._low.sum() > LOW_SHARE * self._heard else 0.0
+        return level_db(*self._low) if self._low.min() > 0 and self._low.sum() > LOW_SHARE * self._heard else 0.0
 
     @property
     def _loud_seconds(self):
@@ -235,65 +220,6 @@ class ChannelCheck:
         gain_db = _loud(self._frame_power, self._frame_gain_db)
         is_same = np.isfinite(gain_db)
         return gain_db[is_same] if _share(is_same) > SAME_SHARE else np.empty(0)
-
-
-class Second(NamedTuple):
-    """What one second tells of the channels; `power` is its mean square, `delay_s` positive where the left leads.
-
-    `is_inverted`: one channel of them. `is_wide`: the delay is no head's. `is_opposed`: one channel leads, the other is
-    louder. `is_one_sided`: one channel holds next to nothing.
-    """
-
-    power: float
-    delay_s: float
-    is_inverted: bool
-    is_wide: bool
-    is_opposed: bool
-    is_one_sided: bool
-
-
-def _second_of(ears, rate):
-    """Measure a second (n, 2) at `rate` Hz, by its cross-correlation with phase transform and the levels of its ears.
-
-    A delay that no head makes counts where one sound has it (a clear peak), or where the channels hold different
-    sounds: their levels part from frame to frame. In noise from all around neither holds, though its delays are random.
-    """
-    spectra = np.fft.rfft(ears.T, 2 * rate)
-    hz = np.fft.rfftfreq(2 * rate, 1 / rate)
-    phase = spectra[1] * np.conj(spectra[0])
-    phase /= np.maximum(np.abs(phase), 1e-12)
-    around = _lags(phase, round(DELAY_SEARCH_S * rate))
-    inverted = -_lags(phase, round(HEAD_DELAY_S * rate)).min()
-    delay_s, peak = (around.argmax() - len(around) // 2) / rate, around.max()
-
-    treble = np.square(np.diff(ears, axis=0))                                        # as pre-emphasis does
-    frames = treble[:len(treble) // FRAMES * FRAMES].reshape(FRAMES, -1, 2).sum(axis=1) + TINY  # (frame, ear)
-    is_loud = frames.sum(axis=1) > 0.01 * frames.sum(axis=1).max()
-    low_db, high_db = np.percentile(_level_db(*frames[is_loud].T), (10, 90))
-    treble_db = _level_db(*frames.sum(axis=0))
-    is_wide = ((peak > CLEAR_PEAK or high_db - low_db > APART_DB) and abs(delay_s) > HEAD_DELAY_S
-               or peak > UNSHADED_PEAK and abs(delay_s) > UNSHADED_DELAY_S and abs(treble_db) < UNSHADED_DB)
-
-    band = (hz >= OPPOSED_HZ[0]) & (hz < OPPOSED_HZ[1])
-    low = _lags(phase * band, round(HEAD_DELAY_S * rate))
-    low_delay_s = (low.argmax() - len(low) // 2) / rate
-    fits = band & (np.abs(phase - np.exp(-2j * np.pi * hz * low_delay_s)) < OPPOSED_FIT_RAD)
-    power = np.square(np.abs(spectra))
-    level_db = _level_db(*power[:, fits].sum(axis=1) + TINY)
-    is_opposed = (power[:, band].sum() > LOW_SHARE * power.sum() and fits.sum() > OPPOSED_FIT_SHARE * band.sum()
-                  and abs(low_delay_s) >= OPPOSED_DELAY_S and np.sign(low_delay_s) * level_db > OPPOSED_DB)
-    return Second(float(np.square(ears).mean()), delay_s, inverted > INVERTED_PEAK * peak, is_wide, is_opposed,
-                  abs(treble_db) > DEAD_DB)
-
-
-def _lags(cross, reach):
-    """Correlate at lags of -reach to reach samples, from a cross-spectrum."""
-    return np.roll(np.fft.irfft(cross), reach)[:2 * reach + 1]
-
-
-def _level_db(left, right):
-    """Level of the right channel over the left one, from powers."""
-    return 10 * np.log10(right / left)
 
 
 def _panned_share(product, ear_power):
@@ -322,13 +248,3 @@ def _loud(powers, values):
 def _share(values):
     """Mean of some values or truths, 0 of none."""
     return float(np.mean(values)) if len(values) else 0.0
-
-
-def _drifts(delays):
-    """Tell whether delays (second,) move along a straight line, further than a head does."""
-    if len(delays) < 5 or np.ptp(delays) < DRIFT_S or np.abs(delays).max() < HEAD_DELAY_S:
-        return False
-    number = np.arange(len(delays))
-    line = np.polyval(np.polyfit(number, delays, 1), number)
-    return bool(abs(np.corrcoef(number, delays)[0, 1]) > DRIFT_CORRELATION
-                and np.median(np.abs(delays - line)) < DRIFT_SCATTER_S)

@@ -12,6 +12,7 @@ from network.uncertainty import Calibration
 from params import Params, differences, from_stored
 
 PARAMS_ENTRY, STATE_ENTRY = "binsl.json", "binsl_training.npz"  # our own entries in a .keras archive
+WEIGHTS_ENTRY = "model.weights.h5"                              # Keras's, in HDF5
 EARLIER_MODELS = ("bands",)   # of versions before this one, whose layers are gone
 
 
@@ -62,6 +63,60 @@ def save(network, path, state=None):
             os.replace(named_for_keras, partial)
         finally:
             named_for_keras.unlink(missing_ok=True)
+
+
+def save_half(network, path):
+    """Round the trained matrices of a network to float16, and write it to a file half as large, which loads as any.
+
+    In memory everything stays float32. Biases and what batch normalisation measured stay as they are in the file, too:
+    they are few, and variances may lie outside of float16's range. So do the templates of a head: the logarithm of a
+    small difference to them counts. A matrix with a value beyond 65504 is left alone.
+
+    Raises BadInput when the disk refuses.
+    """
+    for variable in network.keras_model.trainable_variables:
+        value = np.asarray(variable)
+        with np.errstate(over="ignore"):
+            rounded = value.astype(np.float16).astype(np.float32)
+        if value.ndim > 1 and np.isfinite(rounded).all():
+            variable.assign(rounded)
+    path = Path(path)
+    with atomic_write(path) as partial:
+        whole = partial.with_name(partial.name + ".whole")
+        try:
+            save(network, whole)
+            with zipfile.ZipFile(whole) as source, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as target:
+                for name in source.namelist():
+                    content = source.read(name)
+                    target.writestr(name, _half(content) if name == WEIGHTS_ENTRY else content)
+        finally:
+            whole.unlink(missing_ok=True)
+
+
+def _half(weights):
+    """Store as float16 the matrices of an HDF5 file, bytes, that lose nothing by it."""
+    import h5py  # here, not above: answers without Keras need it not
+
+    buffer = io.BytesIO()
+    with h5py.File(io.BytesIO(weights)) as source, h5py.File(buffer, "w") as target:
+        def copy(name, entry):
+            if isinstance(entry, h5py.Group):
+                copied = target.require_group(name)
+            else:
+                copied = target.create_dataset(name, data=_half_where_exact(entry[()]))
+            copied.attrs.update(entry.attrs)
+
+        source.visititems(copy)
+        target.attrs.update(source.attrs)
+    return buffer.getvalue()
+
+
+def _half_where_exact(value):
+    if value.ndim < 2 or value.dtype != np.float32:
+        return value
+    with np.errstate(over="ignore"):
+        half = value.astype(np.float16)
+    return half if np.array_equal(half, value) else value
 
 
 def load(network_class, path, with_state=False):

@@ -11,7 +11,12 @@ import console
 import features
 import hrir
 from console import BadInput
+from network.peaks import THRESHOLD, read_peaks
 from network.unit_vectors import LEAST_DISTANCE, unit_vectors
+
+# Of several talkers; chosen as the numbers of gcc_phat.py are, for the right count of 0 to 3 of them.
+ALIKE_BINS = 20              # that tell the same in a frame: their log-likelihoods are not independent
+LEAST_POSTERIOR = 0.07       # of a peak
 
 
 def template_cues(params, head="mit_kemar"):
@@ -61,12 +66,54 @@ def localise(samples, template_cues, azimuth_deg):
     array([-45.,  30.])
 
     """
-    templates = np.ascontiguousarray(unit_vectors(template_cues).transpose(1, 2, 0))  # (bin, 3, azimuth)
-    with ThreadPoolExecutor(console.processors()) as threads:
-        best = list(threads.map(lambda sample: _likeliest_row(sample, templates), samples))
+    best = _of_each(samples, template_cues, lambda log_likelihood: log_likelihood.sum(axis=0).argmax())
     return np.asarray(azimuth_deg, np.float64)[best]
 
 
-def _likeliest_row(sample, templates):
-    distance = (1 - unit_vectors(sample) @ templates) / 2            # (bin, frame, azimuth)
-    return int(np.argmin(np.log(np.maximum(distance, LEAST_DISTANCE)).sum(axis=(0, 1))))
+def read_azimuths(samples, template_cues, params, most):
+    """Read out several talkers of each sample, whose number is not given: peaks of the posterior averaged over frames.
+
+    In most frames one talker is louder than the others. So the posterior of each frame, of equally likely azimuths, has
+    one peak, and that of all frames has one at each talker. T. May, S. van de Par and A. Kohlrausch, "A probabilistic
+    model for robust localization based on a binaural auditory front-end," IEEE Trans. Audio, Speech, Lang. Process.
+    19(1), 2011, pool frames in a histogram of their likeliest azimuths.
+
+    Parameters
+    ----------
+    samples, template_cues : as for `localise`
+    params : Params, for the azimuths class_deg
+    most : int
+
+    Returns
+    -------
+    np.ndarray [shape=(n, most)], degrees, the highest peak first, NaN where there are fewer
+
+    Examples
+    --------
+    Two who take turns:
+
+    >>> from params import Params
+    >>> templates, turns = template_cues(Params()), np.repeat([9, 24], [30, 20])
+    >>> read_azimuths(templates[turns].swapaxes(0, 1)[np.newaxis], templates, Params(), most=3)
+    array([[-45.,  30.,  nan]])
+
+    """
+    posterior = np.array(_of_each(samples, template_cues, _mean_posterior)).reshape(-1, len(params.class_deg))
+    return read_peaks(posterior * (THRESHOLD / LEAST_POSTERIOR), params, most).azimuth_deg
+
+
+def _mean_posterior(log_likelihood):
+    posterior = np.exp((log_likelihood - log_likelihood.max(axis=1, keepdims=True)) / ALIKE_BINS)
+    return (posterior / posterior.sum(axis=1, keepdims=True)).mean(axis=0)
+
+
+def _of_each(samples, template_cues, function):
+    """Apply a function to the log-likelihoods (frame, azimuth) of each sample: list."""
+    templates = np.ascontiguousarray(unit_vectors(template_cues).transpose(1, 2, 0))  # (bin, 3, azimuth)
+
+    def of_one(sample):
+        distance = (1 - unit_vectors(sample) @ templates) / 2                         # (bin, frame, azimuth)
+        return function(-np.log(np.maximum(distance, LEAST_DISTANCE)).sum(axis=0))
+
+    with ThreadPoolExecutor(console.processors()) as threads:
+        return list(threads.map(of_one, samples))

@@ -3,8 +3,12 @@
     soft_labels([12.0], Params())                              # (1, 37), a Gaussian around 12 degrees
     azimuth_deg, width_deg = read_out(distribution, Params())  # (n, 37) -> (n,), (n,)
 """
+from functools import lru_cache
+from math import erfc, sqrt
+
 import numpy as np
-from scipy.special import ndtr
+
+_erfc = np.frompyfunc(erfc, 1, 1)     # SciPy has a faster one, whose import takes longer than all it would save
 
 
 def soft_labels(azimuth_deg, params):
@@ -32,7 +36,8 @@ def soft_labels(azimuth_deg, params):
     grid = np.asarray(params.class_deg, np.float64)
     middles = (grid[1:] + grid[:-1]) / 2
     edges = np.concatenate(([2 * grid[0] - middles[0]], middles, [2 * grid[-1] - middles[-1]]))
-    below = ndtr((edges - np.asarray(azimuth_deg, np.float64)[:, None]) / params.label_sigma_deg)
+    away = (np.asarray(azimuth_deg, np.float64)[:, None] - edges) / params.label_sigma_deg
+    below = 0.5 * _erfc(away / sqrt(2)).astype(np.float64)             # of the Gaussian, that of each edge
     mass = np.diff(below, axis=1)
     return (mass / mass.sum(axis=1, keepdims=True)).astype(np.float32)
 
@@ -61,14 +66,19 @@ def read_out(distribution, params):
     (array([-90.,  12.]), array([3.3, 3.3]))
 
     """
+    truth, seen, own = _of_labels(params)
+    azimuth_deg = np.interp(_mean_around_peak(distribution, params), seen, truth)
+    narrower = own[len(own) // 2] - np.interp(azimuth_deg, truth, own)
+    return azimuth_deg, np.sqrt(np.maximum(_variance_around(azimuth_deg, distribution, params) + narrower, 0))
+
+
+@lru_cache(maxsize=4)
+def _of_labels(params):
+    """Read out the soft labels of azimuths all over the grid: these, the mean around each peak, and each variance."""
     truth = np.linspace(params.class_deg[0], params.class_deg[-1], 721)
     labels = soft_labels(truth, params)
     rising = np.maximum.accumulate(_mean_around_peak(labels, params))  # where the peak moves on, it falls a little
-    seen = (rising - rising[::-1]) / 2                                 # left and right alike
-    azimuth_deg = np.interp(_mean_around_peak(distribution, params), seen, truth)
-    own = _variance_around(truth, labels, params)
-    narrower = own[len(own) // 2] - np.interp(azimuth_deg, truth, own)
-    return azimuth_deg, np.sqrt(np.maximum(_variance_around(azimuth_deg, distribution, params) + narrower, 0))
+    return truth, (rising - rising[::-1]) / 2, _variance_around(truth, labels, params)   # left and right alike
 
 
 def _mean_around_peak(distribution, params):

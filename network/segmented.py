@@ -2,10 +2,17 @@
 import numpy as np
 
 from network import cnn
-from network.answers import Outputs
 from network.backend import tf
-from network.layers import BANDS, symmetrical, template_vectors
-from network.segments import SEGMENT_STEPS, STEP_FRAMES, agreed, scores_of_rows, segments_of, shares
+from network.cells import symmetrical, template_vectors
+from network.segments import (
+    SEGMENT_STEPS,
+    STEP_FRAMES,
+    outputs_of,
+    running_means,
+    scores_of_rows,
+    segments_in_use,
+    shares,
+)
 
 CROP_STEPS = min(SEGMENT_STEPS)     # training also uses a crop this long of every sample
 
@@ -46,7 +53,7 @@ class Segmented:
         These are scores of each segment, (n, segment, class) for each output, and the log-likelihoods of the whole.
         """
         steps = samples.shape[2] // STEP_FRAMES
-        segments = self._segments(steps)
+        segments = segments_in_use(samples.shape[2], self.params)
         means = [tf.reshape(shares(segments, steps, context) @ values, (-1, values.shape[-1]))
                  for values, context in zip(self.local(samples, template_cues), (cnn.CONTEXT_STEPS, 1))]
         scores = [tf.reshape(each, (-1, len(segments), each.shape[-1])) for each in self.score(*means)]
@@ -57,18 +64,17 @@ class Segmented:
 
         `local` and `score` are the methods of this name, compiled.
         """
-        steps = frames // STEP_FRAMES
-        return scores_of_rows(lambda cues: [each.numpy() for each in local(cues)],
-                              lambda *means: [each.numpy() for each in score(*means)],
-                              cues, starts, steps, self._segments(steps), cnn.CONTEXT_STEPS)
+        def score_segments(cues, bounds):
+            filtered, likelihoods = (each.numpy()[0] for each in local(cues[np.newaxis]))
+            means = (running_means(filtered, bounds[:, 0], bounds[:, 1] - cnn.CONTEXT_STEPS + 1),
+                     running_means(likelihoods, *bounds.T))
+            return [*(each.numpy() for each in score(*means)), means[1]]
+
+        return scores_of_rows(score_segments, cues, starts, frames // STEP_FRAMES, segments_in_use(frames, self.params))
 
     def outputs_of(self, scores, frames):
         """Let the segments of samples of `frames` agree: arrays as `answer` computes them -> Outputs."""
-        if self.params.loss != "distribution":
-            return Outputs(scores[0][:, 0])
-        *scores, likelihoods = scores
-        counts = [len(duration) for duration in segments_of(frames // STEP_FRAMES)]
-        return Outputs(*agreed(*scores, counts), likelihoods.reshape(-1, BANDS, len(self.params.class_deg)))
+        return outputs_of(scores, frames, self.params)
 
     def local(self, samples, template_cues=None):
         """Compute the local features of samples (n, bin, frame, 2), as tensors: see cnn.Parts."""
@@ -82,7 +88,3 @@ class Segmented:
     def score(self, *means):
         """Compute scores of means over time, (n, value) each: a list of tensors (n, class)."""
         return list(self.parts.score(means, training=False).values())
-
-    def _segments(self, steps):
-        durations = segments_of(steps)[:None if self.params.loss == "distribution" else 1]
-        return [segment for duration in durations for segment in duration]

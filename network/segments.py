@@ -6,7 +6,9 @@ Noise wins some segments; what holds in all durations is more often right than t
 import itertools
 
 import numpy as np
-from scipy.special import expit, softmax
+
+from network.answers import Outputs
+from network.cells import BANDS
 
 STEP_FRAMES = 2
 SEGMENT_STEPS = (5, 8, 12, 25, 50)      # an answer also uses segments of about these durations, each by itself
@@ -97,45 +99,79 @@ def agreed(distribution, presence, counts):
     def of_durations(values):
         return [values[:, end - count:end] for count, end in zip(counts, ends)]
 
-    logs = [np.log(each.mean(axis=1) + LEAST_PROBABILITY) for each in of_durations(softmax(distribution, axis=-1))]
-    greatest = [each.max(axis=1) for each in of_durations(expit(presence))]
-    return softmax(np.mean(logs, axis=0), axis=-1), np.mean(greatest, axis=0)
+    logs = [np.log(each.mean(axis=1) + LEAST_PROBABILITY) for each in of_durations(_softmax(distribution))]
+    greatest = [each.max(axis=1) for each in of_durations(_sigmoid(presence))]
+    return _softmax(np.mean(logs, axis=0)), np.mean(greatest, axis=0)
 
 
-def scores_of_rows(local, score, cues, starts, steps, segments, context_steps):
+def _softmax(scores):  # these two are SciPy's, whose import takes longer than ten seconds of sound
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def _sigmoid(scores):
+    return 0.5 + 0.5 * np.tanh(0.5 * scores)
+
+
+def segments_in_use(frames, params):
+    """List the segments of samples of `frames` that a network scores, longest duration first: (begin, end) in steps.
+
+    One of squared error scores the whole alone.
+    """
+    durations = segments_of(frames // STEP_FRAMES)[:None if params.loss == "distribution" else 1]
+    return [segment for duration in durations for segment in duration]
+
+
+def outputs_of(scores, frames, params):
+    """Let the segments of samples of `frames` agree.
+
+    Parameters
+    ----------
+    scores : sequence of np.ndarray: the scores (n, segment, class) of each output, in the order of `segments_in_use`;
+        last the log-likelihoods of the whole samples (n, band x class)
+    frames : int
+    params : Params, for the loss and the classes
+
+    Returns
+    -------
+    answers.Outputs
+
+    """
+    if params.loss != "distribution":
+        return Outputs(scores[0][:, 0])
+    *scores, likelihoods = scores
+    counts = [len(duration) for duration in segments_of(frames // STEP_FRAMES)]
+    return Outputs(*agreed(*scores, counts), likelihoods.reshape(-1, BANDS, len(params.class_deg)))
+
+
+def scores_of_rows(score, cues, starts, steps, segments):
     """Score segments of overlapping windows of a recording: local features once, each segment once.
 
     Parameters
     ----------
-    local : callable, cues (1, bin, frame, 2) -> filters (1, position, value), log-likelihoods (1, step, value)
-    score : callable, their means (n, value) each -> list of scores, (n, class) each
+    score : callable, cues (bin, frame, 2) and bounds (n, 2) of segments in steps -> list of scores, (n, class) each,
+        and of mean log-likelihoods (n, value), last
     cues : np.ndarray [shape=(bin, frame, 2)]
     starts : np.ndarray [shape=(row,)], int: the frames at which the windows begin
     steps : int, of a window
     segments : list of (begin, end) in steps, of a window; the first is the whole
-    context_steps : int, which the filters see at once
 
     Returns
     -------
     list of np.ndarray: the scores (row, segment, class), last the log-likelihoods of the whole windows (row, value)
 
     """
-    scores, of_whole = None, None
+    scores = None
     for phase in range(STEP_FRAMES):                          # a window may begin at any frame, a step at every other
         rows = np.flatnonzero(starts % STEP_FRAMES == phase)
         if not len(rows):
             continue
         first = starts[rows[0]]
         bounds = (starts[rows] - first)[:, np.newaxis, np.newaxis] // STEP_FRAMES + np.array(segments)
-        filtered, likelihoods = local(cues[np.newaxis, :, first:starts[rows[-1]] + steps * STEP_FRAMES])
         once, which = np.unique(bounds.reshape(-1, 2), axis=0, return_inverse=True)
-        which = which.reshape(len(rows), len(segments))
-        mean_likelihoods = running_means(likelihoods[0], *once.T)
-        given = score(running_means(filtered[0], once[:, 0], once[:, 1] - context_steps + 1), mean_likelihoods)
+        given = score(cues[:, first:starts[rows[-1]] + steps * STEP_FRAMES], once)
         if scores is None:
             scores = [np.empty((len(starts), len(segments), each.shape[-1]), np.float32) for each in given]
-            of_whole = np.empty((len(starts), mean_likelihoods.shape[1]), np.float32)
         for into, each in zip(scores, given):
-            into[rows] = each[which]
-        of_whole[rows] = mean_likelihoods[which[:, 0]]
-    return [*scores, of_whole]
+            into[rows] = each[which.reshape(len(rows), len(segments))]
+    return [*scores[:-1], scores[-1][:, 0]]

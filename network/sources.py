@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
-from scipy.optimize import linear_sum_assignment
 
 from network.peaks import MERGED_DEG, THRESHOLD, read_peaks
 
+MOST_SOURCES = 4             # at a time that can be asked for
 SMOOTHED_S = 0.3             # over which presence is averaged: rows of a second overlap already
 CONTINUES = 0.3              # presence from which a source that is known goes on; a new one needs peaks.THRESHOLD
 GATE_DEG = 15.0              # most that a peak lies from where its source is expected
@@ -75,9 +74,10 @@ def follow(presence, hop_s, params, most, smooths=True):
     """
     presence = np.asarray(presence, np.float64)
     count = 2 * round((SMOOTHED_S / hop_s - 1) / 2) + 1                # odd: around each row
-    if smooths and count > 1:
+    if smooths and count > 1 and len(presence):
         is_silent = ~presence.any(axis=1)
-        presence = uniform_filter1d(presence, count, axis=0, mode="nearest")
+        padded = np.pad(presence, ((count // 2, count // 2), (0, 0)), mode="edge")
+        presence = np.lib.stride_tricks.sliding_window_view(padded, count, axis=0).mean(axis=-1)
         presence[is_silent] = 0
     follower = Follower(hop_s, params, most)
     follower.push(presence)
@@ -162,8 +162,7 @@ class Follower:
         """Assign peaks to known sources: dict of index to peak, for those within GATE_DEG."""
         expected = np.array([each.azimuth_deg for each in self._known])
         cost = np.abs(expected[:, np.newaxis] - azimuth_deg)
-        cost = np.minimum(cost, GATE_DEG)                              # none is as good as one beyond it
-        return {at: peak for at, peak in zip(*linear_sum_assignment(cost)) if cost[at, peak] < GATE_DEG}
+        return _cheapest(cost.tolist(), 0, frozenset())[1]
 
     def _hidden(self, peak_of, azimuth_deg):
         """Find the sources without a peak of their own that another may hide: dict of index to the other's peak."""
@@ -198,3 +197,20 @@ class Follower:
         left = [each for each in self._known if each.paused_s > (KEPT_S if each.number else PHANTOM_KEPT_S)]
         self._gone += [each for each in left if each.number]
         self._known = [each for each in self._known if each not in left]
+
+
+def _cheapest(cost, at, taken):
+    """Assign rows from `at` on to columns that are not taken, or to none for GATE_DEG: the least sum, and the pairs.
+
+    >>> _cheapest([[9.0, 1.0], [9.5, 2.0]], 0, frozenset())
+    (10.5, {0: 1, 1: 0})
+    """
+    if at == len(cost):
+        return 0.0, {}
+    total, pairs = _cheapest(cost, at + 1, taken)
+    best = GATE_DEG + total, pairs
+    for column, each in enumerate(cost[at]):
+        if each < GATE_DEG and column not in taken:
+            total, pairs = _cheapest(cost, at + 1, taken | {column})
+            best = min(best, (each + total, {at: column} | pairs), key=lambda chosen: chosen[0])
+    return best

@@ -1,149 +1,37 @@
 """Track a recording over time: ear signals -> azimuth, uncertainty and level every hop, in bounded memory.
 
-    track = localise(ears, sample_rate_hz)                   # one call for an array
-
     tracker = Tracker(network.hear_rows, Params(), hop_frames=5)
     for block in blocks:                                     # (n, 2), left ear first
         rows = tracker.push(block)                           # whatever seconds are complete
     track = tracker.track()
 
-A row covers the second around its time. It has no azimuth where there is no source: in silence, and in noise from all
-around. Rows are smoothed over time (smoothing.py), and the microphones' levels balanced (balance.py). Several sources
-at a time are followed by sources.py: `tracker.sources(most=2)`.
+A row covers the second around its time. It has no azimuth in silence and in noise from all around. Rows are smoothed
+over time (smoothing.py). Several sources at a time are followed by sources.py: `tracker.sources(most=2)`.
 """
-from dataclasses import replace
-from functools import lru_cache
-from numbers import Real
-from pathlib import Path
-from typing import NamedTuple
-
 import numpy as np
-import soxr
 
 import features
 from console import BadInput, warn
-from network.balance import Balance
 from network.channels import FAINT_DBFS, LOUD_SHARE, NARROW_SHARE, ChannelCheck
 from network.peaks import presence_targets
 from network.readout import read_out
 from network.smoothing import Chain
 from network.sources import follow
 from network.spectrogram import Spectrogram
-from network.tracks import NO_ROWS, Source, Track
+from network.tracks import NO_ROWS, Rows, Source, Track
 from network.uncertainty import uncalibrated_half_width
-from params import GREATEST_RATE_HZ, LEAST_RATE_HZ, Params
 
-PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained" / "best.keras"
-
+DEMANDED_ODDS = 10.0         # of a source against noise from all around: one that is none misleads more than a pause
 SURE_LOG_ODDS = 2.0          # of a source, where it follows from a half-width alone
 AGREES_DEG = 5.0             # of a row with what its neighbours say, at least
 TOLD_IMBALANCE_DB = 2.0      # of the channels' levels, from which on it is told
-MOST_SOURCES = 4             # at a time that are followed
 FRONT_HALF_WIDTH_DEG = 5.0   # such a source counts if the network is no less sure than that
-SAME_HALF_WIDTH_DEG = 45.0   # stated for channels of one signal, which may be mono
-DOUBTFUL_HALF_WIDTH_DEG = 60.0  # stated where the channels cannot be those of two ears
-
-
-def localise(ears, sample_rate_hz, hop_s=0.1, model=PRETRAINED, head=None, smooths=True, balances=True,
-             sources=1):
-    """Localise the sound in two ear signals over time.
-
-    Parameters
-    ----------
-    ears : np.ndarray [shape=(2, n) or (n, 2)], left ear first; floats of full scale 1, or integers of up
-        to 32 bits of the full scale of their type, unsigned ones around its middle
-    sample_rate_hz : float, 1,000 to 1,000,000
-    hop_s : float, from row to row, in steps of 0.02 s
-    model : path of a .keras file, the model that ships unless given
-    head : path of a SOFA file, optional: one's own head, which the network compares with in place of KEMAR
-    smooths : bool, use what a row's neighbours tell; see smoothing.py
-    balances : bool, correct the levels of two unequal microphones; see balance.py
-    sources : int, most at a time, 1 to MOST_SOURCES; more than 1 are followed one by one, see sources.py
-
-    Returns
-    -------
-    Track, or a list of Source if `sources` is more than 1
-
-    Raises
-    ------
-    BadInput : another shape, another type, values that are not finite, another rate, too short, silent, or not of two
-        ears; several sources asked of a model that tells one
-
-    Examples
-    --------
-    Two seconds of noise through the shipped head from 45 degrees on the right:
-
-    >>> import hrir
-    >>> head = hrir.load("mit_kemar", 44_100, [45])
-    >>> noise = np.random.default_rng(0).normal(0, 0.1, 88_200)
-    >>> ears = np.stack([np.convolve(noise, ear) for ear in head.response[0]])
-    >>> track = localise(ears, 44_100, hop_s=0.5)
-    >>> track.time_s.round(2)
-    array([0.51, 1.01])
-    >>> bool(np.all(abs(track.azimuth_deg - 45) < 5))
-    True
-
-    """
-    ears = np.asarray(ears)
-    if ears.ndim != 2 or 2 not in ears.shape:
-        raise BadInput(f"ears have the shape {ears.shape}; two ear signals have (2, n) or (n, 2).")
-    if np.issubdtype(ears.dtype, np.integer):
-        if ears.dtype.itemsize > 4:
-            raise BadInput(f"ears hold {ears.dtype} values, whose full scale is not known; divide them by it, or "
-                           "convert them to the type they were recorded in, for example with astype(np.int16).")
-        least, greatest = np.iinfo(ears.dtype).min, np.iinfo(ears.dtype).max
-        ears = (ears - (least + greatest + 1) / 2) / ((greatest - least + 1) / 2)
-    if not np.issubdtype(ears.dtype, np.floating) or not np.isfinite(ears).all():
-        raise BadInput("ears hold NaN, infinite or complex values; they must be finite real numbers.")
-    if not isinstance(sample_rate_hz, Real) or not LEAST_RATE_HZ <= sample_rate_hz <= GREATEST_RATE_HZ:
-        raise BadInput(f"sample_rate_hz {sample_rate_hz!r} is not possible; it must be a number from {LEAST_RATE_HZ} "
-                       f"to {GREATEST_RATE_HZ}.")
-    if sources not in range(1, MOST_SOURCES + 1):
-        raise BadInput(f"sources {sources!r} is not possible; it must be a whole number from 1 to {MOST_SOURCES}.")
-    params = replace(Params(), hop_s=hop_s)
-    blocks = np.ascontiguousarray(ears.T if ears.shape[0] == 2 else ears, np.float32)               # (n, ear)
-    blocks = soxr.resample(blocks, sample_rate_hz, params.sample_rate_hz)
-    balance = Balance(params) if balances else None
-    if balance:
-        balance.add(blocks)
-    tracker = Tracker(_network(model, head).hear_rows, params, hop_frames_of(params), balance, smooths)
-    tracker.push(blocks)
-    tracker.check("the array")
-    return tracker.track() if sources == 1 else tracker.sources(sources)
-
-
-@lru_cache(maxsize=1)
-def _network(path, head):
-    from network.likelihood import template_cues
-    from network.model import Network  # here, not above: TensorFlow takes seconds
-
-    network = Network.load(path)
-    if head:
-        network.compare_with(template_cues(Params(), head))
-    return network
+SAME_HALF_WIDTH_DEG, DOUBTFUL_HALF_WIDTH_DEG = 45.0, 60.0   # of one signal, maybe mono; of channels of no two ears
 
 
 def hop_frames_of(params):
     """Return params.hop_s in frames, at least 1."""
     return max(1, round(params.hop_s * params.sample_rate_hz / params.stft_hop_samples))
-
-
-class Rows(NamedTuple):
-    """What single rows say by themselves, each (row,) but two (row, class): Tracker keeps them to smooth them.
-
-    `source_log_odds` is minus infinity in pauses and where a row is too narrow to tell directions. `presence` has no
-    classes of a network that tells one source.
-    """
-
-    time_s: np.ndarray
-    level_db: np.ndarray
-    azimuth_deg: np.ndarray
-    half_width_68_deg: np.ndarray
-    half_width_95_deg: np.ndarray
-    distribution: np.ndarray
-    presence: np.ndarray
-    source_log_odds: np.ndarray
-    is_same: np.ndarray
 
 
 class Tracker:
@@ -171,7 +59,7 @@ class Tracker:
         self.balance, self._is_live = balance, is_live
         self._chain = Chain(params, self.hop_s) if smooths else None
         self._state = None                                             # of the chain, after the rows so far
-        self._signal = np.empty((0, 2), np.float32)                    # less than a window, or not yet framed
+        self._signal = np.empty((2, 0), np.float32)                    # (ear, n): less than a window, or not yet framed
         self._cues = np.empty((params.bins, 0, 2), np.float16)         # of the frames that rows to come need
         self._power = np.empty(0)                                      # of each of them
         self._kinds = np.empty((3, 0), bool)                           # what ChannelCheck.add_frames tells of them
@@ -263,18 +151,18 @@ class Tracker:
 
     def _add_frames(self, ears):
         window, hop = self.params.stft_window_samples, self.params.stft_hop_samples
-        signal = np.concatenate((self._signal, ears))
-        count = max(0, 1 + (len(signal) - window) // hop)
-        self._signal = signal[count * hop:]
+        signal = np.concatenate((self._signal, ears.T), axis=1)
+        count = max(0, 1 + (signal.shape[1] - window) // hop)
+        self._signal = signal[:, count * hop:]
         if count:
-            spectra = features.stft(signal[:window + (count - 1) * hop].T, self.params)       # (ear, bin, frame)
+            spectra = features.stft(signal[:, :window + (count - 1) * hop], self.params)      # (ear, bin, frame)
             cues = features.interaural_cues(*spectra, self.params.power_floor)
             imbalance = self.balance and self.balance.estimate()
             if imbalance:
                 cues[..., features.ILD] -= imbalance.of_bins_db[:, np.newaxis]
             cues = cues.astype(np.float16)
-            steps = signal[:count * hop].astype(np.float64).reshape(count, hop, 2)
-            power = steps.var(axis=1).mean(axis=1)                                            # a DC offset is no sound
+            steps = signal[:, :count * hop].astype(np.float64).reshape(2, count, hop)
+            power = steps.var(axis=2).mean(axis=0)                                            # a DC offset is no sound
             self._cues = np.concatenate((self._cues, cues), axis=1)
             self._power = np.concatenate((self._power, power))
             ear_power = np.square(spectra.real) + np.square(spectra.imag)                     # (ear, bin, frame)
@@ -288,6 +176,7 @@ class Tracker:
         presence = np.empty((len(starts), 0)) if presence is None else presence
         power = np.array([self._power[at:at + frames].mean() for at in starts - self._first])
         level_db = 10 * np.log10(np.maximum(power, 1e-20))
+        log_odds = log_odds - np.log(DEMANDED_ODDS)
         # Where the network was not taught to tell noise alone: NaN, of one of squared error, counts as sure.
         is_sure = ~(answer.half_width_95_deg > p.most_half_width_95_deg)
         log_odds = np.where(np.isnan(log_odds), np.where(is_sure, SURE_LOG_ODDS, -SURE_LOG_ODDS), log_odds)

@@ -122,3 +122,21 @@ class Span(NamedTuple):
     def moves(self):
         """Tell whether it ends further than STAY_DEG from where it begins."""
         return abs(self.end_deg - self.start_deg) > STAY_DEG
+
+
+class Rows(NamedTuple):
+    """What single rows say by themselves, each (row,) but two (row, class): Tracker keeps them to smooth them.
+
+    `source_log_odds` is minus infinity in pauses and where a row is too narrow to tell directions. `presence` has no
+    classes of a network that tells one source.
+    """
+
+    time_s: np.ndarray
+    level_db: np.ndarray
+    azimuth_deg: np.ndarray
+    half_width_68_deg: np.ndarray
+    half_width_95_deg: np.ndarray
+    distribution: np.ndarray
+    presence: np.ndarray
+    source_log_odds: np.ndarray
+    is_same: np.ndarray

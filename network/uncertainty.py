@@ -9,8 +9,6 @@ from itertools import combinations_with_replacement
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linprog, minimize
-from scipy.special import expit
 
 from network.readout import read_out, soft_labels
 
@@ -192,12 +190,17 @@ def _quantile_regression(terms, values, share):
 
     The dual of the linear programme that minimises the sum of share * above + (1 - share) * below.
     """
+    from scipy.optimize import linprog  # here, not above: answers should not wait for it
+
     solution = linprog(-values, A_eq=terms.T, b_eq=np.zeros(terms.shape[1]), bounds=(share - 1, share), method="highs")
     return -solution.eqlin.marginals
 
 
 def _logistic_regression(ours, others):
     """Fit factors of terms, (n, term) and (m, term), whose sum is the log odds of ours, each side counting as half."""
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
     terms, sign = np.concatenate((ours, others)), np.repeat((1.0, -1.0), (len(ours), len(others)))
     weight = np.repeat((0.5 / len(ours), 0.5 / len(others)), (len(ours), len(others)))
 

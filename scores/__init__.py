@@ -1,5 +1,5 @@
-"""Errors and accuracies, and how they are shown: metrics, pictures, the report of a test.
+"""Errors and accuracies, and how they are shown: metrics, pictures, the report of a test, what was heard when.
 
-Imports console alone. Begin with metrics.py; tables.py, plots.py and report.py show what it finds.
-textgrid.py writes azimuths over time for Praat.
+Imports console alone. Begin with metrics.py; tables.py, plots.py and report.py show what it finds. Of a recording,
+exports.py writes tables, labels.py and textgrid.py labels, page.py the page that plays it; markup.py is of both pages.
 """

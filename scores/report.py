@@ -4,7 +4,6 @@
 
 Every name that comes from a file is escaped: one called `<script>` stays text.
 """
-import base64
 import io
 from html import escape
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import soundfile as sf
 
-from scores.tables import GROUPS
+from scores import markup
+from scores.tables import COLUMNS_OF_TALKERS, GROUPS, GROUPS_OF_TALKERS, WORDS_OF_TALKERS, talker_groups
 
 COLUMNS = {"within_5_deg_percent": ("within 5° (%)", 1), "within_10_deg_percent": ("within 10° (%)", 1),
            "mae_deg": ("mean abs. error (°)", 2), "median_deg": ("median (°)", 2), "rmse_deg": ("RMSE (°)", 2),
@@ -22,11 +22,6 @@ COLUMNS = {"within_5_deg_percent": ("within 5° (%)", 1), "within_10_deg_percent
 MOST_ROWS = 20  # of a table that is open when the page opens
 LOUDEST = 0.9
 STYLE = """
-:root{color-scheme:light dark;--line:#8884}
-body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:76rem;padding:1rem}
-h1{font-size:1.5rem}h2{font-size:1.2rem;margin:2rem 0 .5rem}
-.scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right}
 td{white-space:nowrap}th{min-width:4.5rem}
 th:first-child,td:first-child{text-align:left}
 .pictures{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,32rem),1fr));align-items:center}
@@ -36,14 +31,16 @@ summary{cursor:pointer}summary h2{display:inline-block}
 .clips{display:grid;gap:.75rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,17rem),1fr));padding:0;list-style:none}
 .clips li{border:1px solid var(--line);border-radius:.5rem;padding:.6rem;overflow-wrap:anywhere}
 .clips audio{width:100%;margin-top:.4rem}
-.ruler{position:relative;height:1.1rem;border-bottom:1px solid var(--line);margin:.3rem 0}
-.ruler i{position:absolute;bottom:0;width:3px;height:1rem;margin-left:-1px}
-.true{background:#2a7}.predicted{background:#c33}
+.clips .head{max-width:14rem;margin:.25rem auto}
+.clips .true{fill:none;stroke:var(--ink);stroke-width:3;stroke-dasharray:5 4}
 """
 
 
 class AudibleSample(NamedTuple):
-    """A sample to hear: `ears` (2, n) or None with the reason in `why_not`; azimuths in degrees, names as text."""
+    """A sample to hear: `ears` (2, n) or None with the reason in `why_not`; azimuths in degrees, names as text.
+
+    `true_deg` is that of the loudest talker, `others_deg` those of the others.
+    """
 
     true_deg: float
     predicted_deg: float
@@ -53,9 +50,10 @@ class AudibleSample(NamedTuple):
     noise: str
     ears: np.ndarray
     why_not: str = ""
+    others_deg: tuple = ()
 
 
-def html(title, results, pictures, worst, typical, sample_rate_hz, made_with):
+def html(title, results, pictures, worst, typical, sample_rate_hz, made_with, of_talkers=None):
     """The page.
 
     Parameters
@@ -66,6 +64,7 @@ def html(title, results, pictures, worst, typical, sample_rate_hz, made_with):
     worst, typical : lists of AudibleSample
     sample_rate_hz : int, of the clips
     made_with : str, how the results came about
+    of_talkers : dict of name to `talkers.score_groups`, optional
 
     Returns
     -------
@@ -76,18 +75,18 @@ def html(title, results, pictures, worst, typical, sample_rate_hz, made_with):
              f'<div class="pictures">{"".join(map(_picture, pictures))}</div>',
              "<h2>All samples</h2>", _table(results),
              f'<div class="tables">{"".join(_group(results, by, heading) for by, heading in GROUPS.items())}</div>',
-             "<p>To be heard with headphones: left is left.</p>"]
+             *(_talkers(of_talkers) if of_talkers else ()),
+             "<p>To be heard with headphones: left is left. Dashed: the truth; red: the answer and its 68 % "
+             "interval.</p>"]
     for heading, some in ((f"The {len(worst)} worst samples", worst), (f"{len(typical)} typical samples", typical)):
         items = "".join(_item(clip, sample_rate_hz) for clip in some)
         parts.append(f'<h2>{heading}</h2><ul class="clips">{items}</ul>')
-    return ('<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-            f'content="width=device-width,initial-scale=1"><title>{escape(title)}</title><style>{STYLE}</style></head>'
-            f"<body>{''.join(parts)}</body></html>")
+    return markup.document(title, "".join(parts), STYLE, media="data:")
 
 
 def _picture(path):
-    data = base64.b64encode(Path(path).read_bytes()).decode()
-    return f'<img alt="{escape(Path(path).stem.replace("_", " "))}" src="data:image/png;base64,{data}">'
+    data = markup.data_url("image/png", Path(path).read_bytes())
+    return f'<img alt="{escape(Path(path).stem.replace("_", " "))}" src="{data}">'
 
 
 def _table(rows):
@@ -112,17 +111,34 @@ def _group(results, by, title):
     return f"<section><h2>{heading}</h2>{table}</section>"
 
 
+def _talkers(of_talkers):
+    """Give the figures of several talkers, of all samples and by group, as sections of one table each."""
+    yield f"<h2>Several talkers</h2><p>{escape(WORDS_OF_TALKERS)}</p>"
+    titles = {"": {"": of_talkers}} | {title: talker_groups(of_talkers, by) for by, title in GROUPS_OF_TALKERS.items()}
+    for title, groups in titles.items():
+        if not groups:
+            continue
+        head = "".join(f"<th>{escape(name)}</th>" for name in (*COLUMNS_OF_TALKERS.values(), "samples"))
+        body = "".join(f"<tr><td>{escape(group)}</td><td>{escape(name)}</td>" + "".join(
+            f"<td>{figures[key]:.1f}</td>" if key in figures else "<td></td>" for key in COLUMNS_OF_TALKERS)
+            + f"<td>{figures['samples']}</td></tr>" for group, by_name in groups.items()
+            for name, figures in by_name.items())
+        yield f'<div class="scroll"><table><tr><th>{escape(title)}</th><th></th>{head}</tr>{body}</table></div>'
+
+
 def _item(clip, sample_rate_hz):
     half_width = f" ± {clip.half_width_deg:.0f}" if np.isfinite(clip.half_width_deg) else ""
     snr = f"{clip.snr_db:g} dB" if np.isfinite(clip.snr_db) else "no noise added"
     if clip.ears is None:
         sound = f"<p>{escape(clip.why_not)}</p>"
     else:
-        sound = f'<audio controls preload="none" src="data:audio/wav;base64,{_wav(clip.ears, sample_rate_hz)}"></audio>'
-    marks = "".join(f'<i class="{kind}" style="left:{100 * (np.clip(azimuth_deg, -90, 90) + 90) / 180:.1f}%"></i>'
-                    for kind, azimuth_deg in (("true", clip.true_deg), ("predicted", clip.predicted_deg)))
-    return (f"<li>true {clip.true_deg:g}°, answer {clip.predicted_deg:.0f}°{half_width}, {snr}"
-            f'<div class="ruler" title="left to right: green the truth, red the answer">{marks}</div>'
+        data = markup.data_url("audio/wav", _wav(clip.ears, sample_rate_hz))
+        sound = f'<audio controls preload="none" src="{data}"></audio>'
+    view = markup.head_view(markup.wedge(clip.predicted_deg, np.nan_to_num(clip.half_width_deg), 0)
+                            + "".join(markup.ray("true", each) for each in (clip.true_deg, *clip.others_deg)),
+                            "The head from above: dashed the truth, red the answer and its 68 % interval")
+    others = f", others {', '.join(f'{each:g}°' for each in clip.others_deg)}" if clip.others_deg else ""
+    return (f"<li>true {clip.true_deg:g}°{others}, answer {clip.predicted_deg:.0f}°{half_width}, {snr}{view}"
             f"{escape(clip.speech)}<br>{escape(clip.noise) or 'as recorded'}{sound}</li>")
 
 
@@ -130,4 +146,4 @@ def _wav(ears, sample_rate_hz):
     buffer = io.BytesIO()
     sf.write(buffer, (ears * (LOUDEST / max(np.abs(ears).max(), 1e-9))).T, sample_rate_hz, format="WAV",
              subtype="PCM_16")
-    return base64.b64encode(buffer.getvalue()).decode()
+    return buffer.getvalue()

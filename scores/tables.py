@@ -1,9 +1,22 @@
 """The tables that a test prints: results -> lines of text."""
+import textwrap
 
 COLUMNS = {"within_5_deg_percent": "within 5 deg (%)", "within_10_deg_percent": "within 10 deg (%)",
            "mae_deg": "mean abs. error", "median_deg": "median", "rmse_deg": "RMSE", "bias_deg": "bias (deg)"}
 GROUPS = {"by_snr_db": "SNR (dB)", "by_noise_field": "noise field", "by_hrir": "head or room", "by_noise": "noise",
           "by_azimuth_deg": "azimuth (deg)"}
+
+COLUMNS_OF_TALKERS = {  # of talkers.score; per cent
+    "found_within_5_deg_percent": "within 5 deg", "found_within_10_deg_percent": "within 10",
+    "all_within_5_deg_percent": "all within 5", "all_within_10_deg_percent": "all within 10",
+    "count_right_percent": "count right", "nobody_percent": "nobody",
+    "single_within_5_deg_of_loudest_percent": "one: loudest", "single_within_5_deg_of_any_percent": "one: any"}
+GROUPS_OF_TALKERS = {"by_talkers": "talkers", "by_least_distance_deg": "least distance (deg)",
+                     "by_least_level_db": "weakest (dB)"}
+WORDS_OF_TALKERS = (
+    "Several talkers, in per cent, not rounded: talkers found within 5 and 10 degrees; samples in which all are found; "
+    "samples of the right count; answers further than 10 degrees from everybody; the one answer within 5 degrees of "
+    "the loudest and of any.")
 
 
 def lines(results):
@@ -42,6 +55,36 @@ def _by(results, by, title):
     for group in groups:
         yield f"{group:>{width}}" + "".join(f"{results[name][by][group]['within_5_deg_percent']:{widths[name]}.1f}"
                                             for name in results)
+
+
+def talker_lines(of_talkers):
+    """Give the figures of several talkers, of all samples and by each of GROUPS_OF_TALKERS.
+
+    `of_talkers` is a dict of name to `talkers.score_groups`. Returns a list of str.
+    """
+    told = [*textwrap.wrap(WORDS_OF_TALKERS, 120), "", *_talker_rows(of_talkers, "all", {"": of_talkers})]
+    for by, title in GROUPS_OF_TALKERS.items():
+        if groups := talker_groups(of_talkers, by):
+            told += ["", *_talker_rows(of_talkers, title, groups)]
+    return told
+
+
+def talker_groups(of_talkers, by):
+    """Turn dict of method to figures into dict of group to dict of method to that group's figures."""
+    return {group: {name: figures[by][group] for name, figures in of_talkers.items()}
+            for group in next(iter(of_talkers.values())).get(by, {})}
+
+
+def _talker_rows(of_talkers, title, groups):
+    width = max(16, *map(len, of_talkers))
+    yield f"{title:<22}{'':<{width}}" + "".join(f"{head:>{len(head) + 3}}" for head in
+                                               COLUMNS_OF_TALKERS.values()) + "   samples"
+    for group, by_name in groups.items():
+        for name, figures in by_name.items():
+            cells = (f"{figures[key]:.1f}" if key in figures else "" for key in COLUMNS_OF_TALKERS)
+            yield f"{group:>22}{name:>{width}}" + "".join(
+                f"{cell:>{len(head) + 3}}" for cell, head in zip(cells, COLUMNS_OF_TALKERS.values())) + (
+                f"{figures['samples']:>10}")
 
 
 def in_words(results):

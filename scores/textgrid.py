@@ -1,6 +1,8 @@
 """Write azimuths over time as a TextGrid, the annotation of Praat (Boersma and Weenink)."""
 import numpy as np
 
+from scores.labels import edges_of
+
 
 def textgrid(tiers, time_s, seconds):
     """Make the text of a TextGrid with a tier for each track: intervals of one azimuth in whole degrees.
@@ -36,7 +38,7 @@ def textgrid(tiers, time_s, seconds):
 
 def _intervals(azimuth_deg, time_s, seconds):
     """List (begin, end, text) of rows that have the same text."""
-    edges = [0.0, *((time_s[1:] + time_s[:-1]) / 2).tolist(), seconds]
+    edges = edges_of(time_s, seconds)
     texts = [str(round(each)) if np.isfinite(each) else "" for each in azimuth_deg]
     intervals = []
     for begin, end, text in zip(edges, edges[1:], texts):

@@ -239,6 +239,24 @@ def ear_blocks(path, params, channels=None, tells_clipping=True):
              "differences; record it with less gain.")
 
 
+class Layout(NamedTuple):
+    """How a file holds its sound; `bits` are those of FLAC that lose nothing, or nothing that is heard."""
+
+    sample_rate_hz: int
+    channels: int
+    bits: int
+    may_exceed_full_scale: bool
+
+
+def layout_of(path):
+    """Read the Layout of an audio file from its header; BadInput where it cannot be read."""
+    with _opened(path) as file:
+        subtype = getattr(file, "subtype", "")
+        is_whole = subtype in ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32")
+        is_fine = subtype in ("PCM_24", "PCM_32", "FLOAT", "DOUBLE")
+        return Layout(file.samplerate, file.channels, 24 if is_fine else 16, not is_whole)
+
+
 class Clipping:
     """Count the clipped samples of blocks (n, channel), as the file holds them.
 

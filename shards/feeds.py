@@ -9,8 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from console import BadInput, warn
-from shards.files import Shard, read_samples
+from shards.files import Shard, read_samples, talkers_of
 from shards.split import split
+
+POINT_SOURCES = {"directional", "talker", "mixed"}  # noise fields that have one, or may
 
 
 class ShardFeed:
@@ -48,6 +50,7 @@ class ShardFeed:
         self._validation = [block for _, blocks in parts for block in blocks]
         self.training_count = sum(count_samples(_repeated(blocks, weight)) for blocks, weight in self._training)
         self.validation_count = count_samples(self._validation)
+        self._sources = sources_of([shard for shards in folders for shard in shards])
         self._chunk_blocks = self.params.in_memory_of(params.blocks_mixed)
         self.epochs = epochs_for(self.training_count, params)
         # The default network sees neighbouring frames together, and is built to treat left and right alike.
@@ -66,11 +69,38 @@ class ShardFeed:
         """Give the shuffled batches of one epoch; their order follows from seed and epoch."""
         rng = np.random.default_rng([self.params.seed, epoch])
         blocks = [block for each, weight in self._training for block in _repeated(each, weight, epoch)]
-        return read_ahead(batches(blocks, self.params.batch_size, self._chunk_blocks, rng, self._vary), self.AHEAD)
+        return read_ahead(batches(blocks, self.params.batch_size, self._chunk_blocks, rng, self._vary, self._sources),
+                          self.AHEAD)
 
     def validation(self, batch_size):
         """Give batches of the validation samples, always the same."""
-        return read_ahead(batches(self._validation, batch_size, self._chunk_blocks), self.AHEAD // 4)
+        return read_ahead(batches(self._validation, batch_size, self._chunk_blocks, sources=self._sources),
+                          self.AHEAD // 4)
+
+
+def sources_of(shards):
+    """Collect the azimuths of all sources of shards to learn from, as shards/on_the_fly.py gives them.
+
+    Parameters
+    ----------
+    shards : list of Shard
+
+    Returns
+    -------
+    dict of path to np.ndarray [shape=(n, most talkers + 1)], float32
+        azimuths in degrees of the talkers, NaN-padded, the loudest first; infinity at the end where the noise comes, or
+        with the field mixed may come, from one direction, too. None where all samples have one talker and no such
+        noise: then the labels tell everything.
+
+    """
+    has_point_source = [np.isin(shard.noise_field, list(POINT_SOURCES)) for shard in shards]
+    if not any(map(np.any, has_point_source)) and all(shard.talker_azimuth_deg is None for shard in shards):
+        return None
+    azimuth_deg, _ = talkers_of(shards)
+    unknown = np.where(np.concatenate(has_point_source), np.inf, np.nan).astype(np.float32)
+    begins = np.cumsum([len(shard.labels) for shard in shards])[:-1]
+    return {shard.path: sources for shard, sources in
+            zip(shards, np.split(np.column_stack((azimuth_deg, unknown)), begins))}
 
 
 class Block(NamedTuple):
@@ -129,7 +159,7 @@ def count_samples(blocks):
     return sum(block.last - block.first for block in blocks)
 
 
-def batches(blocks, batch_size, blocks_mixed, rng=None, vary=None):
+def batches(blocks, batch_size, blocks_mixed, rng=None, vary=None, sources=None):
     """Stream batches; memory holds `blocks_mixed` blocks, however many there are.
 
     Parameters
@@ -139,16 +169,18 @@ def batches(blocks, batch_size, blocks_mixed, rng=None, vary=None):
     blocks_mixed : int, how many blocks are in memory to be shuffled together
     rng : np.random.Generator, optional: shuffles the blocks, and within each chunk the samples; without, all in order
     vary : callable, optional: changes each batch, as `varied` does; needs rng
+    sources : dict, optional: what `sources_of` gives, in place of the labels
 
     Yields
     ------
     samples : np.ndarray [shape=(<= batch_size, bin, frame, 2)], float16
-    labels : np.ndarray [shape=(<= batch_size,)], float32, azimuth in degrees
+    labels : np.ndarray [shape=(<= batch_size,) or (<= batch_size, source)], float32, azimuth in degrees
 
     """
     shape = (blocks[0].shard.params["stft_window_samples"] // 2 + 1, blocks[0].shard.params["frames"], 2)
     order = np.arange(len(blocks)) if rng is None else rng.permutation(len(blocks))
-    left_samples, left_labels = np.empty((0, *shape), np.float16), np.empty(0, np.float32)
+    labels_of = {each.shard.path: each.shard.labels for each in blocks} if sources is None else sources
+    left_samples, left_labels = np.empty((0, *shape), np.float16), labels_of[blocks[0].shard.path][:0]
     for chunk_begins in range(0, len(order), blocks_mixed):
         chunk = [blocks[i] for i in order[chunk_begins:chunk_begins + blocks_mixed]]
         samples = np.empty((len(left_labels) + count_samples(chunk), *shape), np.float16)
@@ -156,7 +188,7 @@ def batches(blocks, batch_size, blocks_mixed, rng=None, vary=None):
         for block in chunk:
             read_samples(*block, out=samples[at:at + block.last - block.first])
             at += block.last - block.first
-        labels = np.concatenate([left_labels, *(b.shard.labels[b.first:b.last] for b in chunk)])
+        labels = np.concatenate([left_labels, *(labels_of[b.shard.path][b.first:b.last] for b in chunk)])
         rows = np.arange(len(labels)) if rng is None else rng.permutation(len(labels))
         is_last = chunk_begins + blocks_mixed >= len(order)
         stop = len(rows) if is_last else len(rows) - len(rows) % batch_size
@@ -183,7 +215,7 @@ def mirrored(samples, labels, rng):
     Parameters
     ----------
     samples : np.ndarray [shape=(n, bin, frame, 2)], float16, changed in place
-    labels : np.ndarray [shape=(n,)], azimuth in degrees
+    labels : np.ndarray [shape=(n,) or (n, source)], azimuth in degrees
     rng : np.random.Generator
 
     Returns
@@ -193,7 +225,8 @@ def mirrored(samples, labels, rng):
     """
     chosen = rng.random(len(labels)) < 0.5
     samples.view(np.uint16)[chosen] ^= 0x8000  # the sign bit: arithmetic on float16 is slow
-    return samples, np.where(chosen, -labels, labels)
+    chosen = chosen.reshape(-1, *[1] * (labels.ndim - 1))
+    return samples, np.where(chosen & np.isfinite(labels), -labels, labels)
 
 
 def _repeated(blocks, weight, epoch=0):

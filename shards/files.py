@@ -7,6 +7,9 @@ A shard is one npz for each pair of a speech and a noise file. Plain `np.load(f,
     hrir             str (n,)                     name of the head or room
     room_rt60_s      float32 (n,)                 its reverberation time in seconds, NaN for the free field
     excerpt_start_s  float32 (n,)                 where in the speech file the sample's excerpt begins
+    talker_azimuth_deg, talker_level_db  float32 (n, most talkers)  of shards made with --talkers: the azimuth of each
+                                                  talker and its level in dB relative to the loudest, who comes first
+                                                  and whose azimuth is the label; NaN where nobody speaks
     speech, noise    str                          the file names
     params           str                          JSON of every number it was made with
 """
@@ -28,6 +31,7 @@ from shards import index
 SAMPLES = "samples.npy"
 BY_SAMPLE = ("labels", "snr_db", "noise_field", "hrir", "room_rt60_s", "excerpt_start_s")  # arrays of n
 READERS = 8  # threads that open shards: over a network each waits most of the time
+OF_TALKERS = ("talker_azimuth_deg", "talker_level_db")  # (n, most talkers), of shards of other than one talker a sample
 
 
 def shard_name(speech, noise):
@@ -80,7 +84,10 @@ def write_shard(path, count, pieces, arrays, params):
 
 
 class Shard(NamedTuple):
-    """Hold everything of a shard but its samples, which begin at byte `offset` of the file."""
+    """Hold everything of a shard but its samples, which begin at byte `offset` of the file.
+
+    What OF_TALKERS names is None of a shard of one talker a sample.
+    """
 
     path: Path
     labels: np.ndarray
@@ -93,6 +100,8 @@ class Shard(NamedTuple):
     noise: str
     params: dict
     offset: int
+    talker_azimuth_deg: np.ndarray = None
+    talker_level_db: np.ndarray = None
 
 
 def open_shard(path):
@@ -112,15 +121,22 @@ def open_shard(path):
                 shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(entry)
                 header_bytes = entry.tell()
             small = {name: _read_entry(archive, name) for name in (*BY_SAMPLE, "speech", "noise", "params")}
+            params = json.loads(str(small["params"]))
+            if "talkers" in params:
+                small |= {name: _read_entry(archive, name) for name in OF_TALKERS}
         with open(path, "rb") as file:
             file.seek(info.header_offset + 26)  # the local header's two lengths (PKWARE APPNOTE 4.3.7)
             name_bytes, extra_bytes = np.frombuffer(file.read(4), "<u2")
-        params = json.loads(str(small["params"]))
-        lengths = {len(small[name]) for name in BY_SAMPLE}
+        lengths = {len(small[name]) for name in (*BY_SAMPLE, *OF_TALKERS) if name in small}
         if len(shape) != 4 or lengths != {shape[0]} or fortran_order or dtype != np.dtype("<f2"):
             raise ValueError("its arrays contradict each other in length or type")
-        if not np.isfinite(small["labels"]).all() or np.isnan(small["snr_db"]).any():
+        if "talkers" in params:
+            if not np.array_equal(small["labels"], small["talker_azimuth_deg"][:, 0], equal_nan=True):
+                raise ValueError("its labels are not those of the loudest talkers")
+        elif not np.isfinite(small["labels"]).all():
             raise ValueError("its labels are not finite")
+        if np.isnan(small["snr_db"]).any():
+            raise ValueError("its SNRs are not numbers")
         if not isinstance(params, dict) or list(shape[1:]) != [
                 params["stft_window_samples"] // 2 + 1, params["frames"], 2]:
             raise ValueError("its samples do not have the shape its params promise")
@@ -128,7 +144,8 @@ def open_shard(path):
         raise BadInput(f"{path} is not a whole shard of this project ({problem}); "
                        "delete it and run the Spatialise script again.") from problem
     return Shard(path, *(small[name] for name in BY_SAMPLE), str(small["speech"]), str(small["noise"]), params,
-                 info.header_offset + 30 + int(name_bytes) + int(extra_bytes) + header_bytes)
+                 info.header_offset + 30 + int(name_bytes) + int(extra_bytes) + header_bytes,
+                 *(small.get(name) for name in OF_TALKERS))
 
 
 def _read_entry(archive, name):
@@ -169,6 +186,22 @@ def _shard_or_problem(path):
 
 def _held(shard):
     return {name: value for name, value in shard._asdict().items() if name != "path"}
+
+
+def talkers_of(shards):
+    """Collect who speaks in each sample of shards; in those of one talker a sample it is that one, at 0 dB.
+
+    Returns
+    -------
+    azimuth_deg, level_db : np.ndarray [shape=(n, most)], float32, the loudest first, NaN where nobody speaks
+
+    """
+    every = [(shard.labels[:, np.newaxis], np.zeros((len(shard.labels), 1), np.float32))
+             if shard.talker_azimuth_deg is None else (shard.talker_azimuth_deg, shard.talker_level_db)
+             for shard in shards]
+    most = max(azimuth_deg.shape[1] for azimuth_deg, _ in every)
+    return tuple(np.concatenate([np.pad(each, ((0, 0), (0, most - each.shape[1])), constant_values=np.nan)
+                                 for each in same]) for same in zip(*every))
 
 
 def open_shards(folder, params, script):

@@ -4,7 +4,7 @@ from dataclasses import replace
 import console
 import hrir
 from console import BadInput
-from params import RANGES, WORLD, Params, flag_of
+from params import MOST_TALKERS, RANGES, TALKERS, WORLD, Params, flag_of
 
 
 def parse_args(doc, split, argv=None):
@@ -88,6 +88,14 @@ def add_scene_flags(parser, split):
                            help="how often a mixture takes a head of each of --hrir (default: every head alike)"),
         group.add_argument("--receivers", metavar=("LEFT", "RIGHT"), nargs=2, type=int,
                            help="of SOFA files of more than two receivers: which are the ears, counted from 1"),
+        group.add_argument("--talkers", metavar="N", nargs="+", type=int,
+                           help=f"talkers at a time, 0 to {MOST_TALKERS}; of several numbers one is drawn for each "
+                                f"sample, 0 is noise alone (default: {numbers(default.talkers)})"),
+        group.add_argument("--talker-level-db", metavar="DB", type=float,
+                           help="the others are weaker than the loudest talker by up to this much (default: "
+                                f"{default.talker_level_db:g})"),
+        group.add_argument("--least-talker-distance-deg", metavar="DEG", type=float,
+                           help=f"between any two talkers (default: {default.least_talker_distance_deg:g})"),
         group.add_argument("--left-right", choices=hrir.LEFT_RIGHT,
                            help="of SOFA files: check against the data, keep as they say, or mirror (default: check)"),
     ]
@@ -108,7 +116,7 @@ def scene_params(args, split):
     if not getattr(args, "recordings", None):
         args.speech, args.noise = args.speech or f"Speech{split}", args.noise or f"Noise{split}"
     given = {name: _plain(getattr(args, name)) for name in ("snr_db", "noise_field", "frames", "azimuth_deg",
-                                                            "left_right", "receivers", *RANGES)
+                                                            "left_right", "receivers", *TALKERS, *RANGES)
              if getattr(args, name) is not None}
     if args.hrir:
         given["hrir_set"] = tuple(args.hrir)
@@ -126,6 +134,9 @@ def scene_params(args, split):
                          ("head_share", "head_size", "head_colour_db", "side_level_db")):
         if flag in given and not any(values.get(name) for name in needs):
             raise BadInput(f"{flag_of(flag)} does nothing without {' or '.join(map(flag_of, needs))}; give both.")
+    for flag in ("talker_level_db", "least_talker_distance_deg"):
+        if flag in given and max(values.get("talkers", Params().talkers)) < 2:
+            raise BadInput(f"{flag_of(flag)} does nothing without --talkers of 2 or more; give both.")
     return replace(Params(), **values)
 
 

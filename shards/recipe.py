@@ -12,6 +12,8 @@ import numpy as np
 
 from shards.audio import Audio
 from shards.files import seed_of
+from shards.split import other_talkers
+from sound import talkers
 from sound.mixing import Noise, Speech
 from sound.noise_fields import noise_gain
 
@@ -35,12 +37,37 @@ def samples_of_pair(pair, mixer, audio, excerpts=None):
     for number in range(params.excerpts) if excerpts is None else excerpts:
         rng = pair.generator(number, params)
         speech = mixer.speech_at_ears(rng, audio.speech(pair.speech), number, params.excerpts)       # (azimuth, ear, n)
+        if params.has_talkers:
+            speech = _with_talkers(rng, speech, pair, mixer, audio)
         noise = mixer.noise_at_ears(rng, speech.scene, audio.noise(pair.noise), pair.talker(audio))  # (ear, n)
         cues = buffer[:len(speech.signals)]
         for snr_db in mixer.snrs_db(rng, noise):
             gain = noise_gain(speech.front, noise.signals, snr_db)                                   # sets the SNR
             mixer.cues(speech, noise, gain, out=cues)                 # IPD and ILD of the STFT of speech + gain * noise
             yield Mixture(speech, noise, snr_db, gain, cues)          # (azimuth, bin, frame, 2)
+
+
+def _with_talkers(rng, speech, pair, mixer, audio):
+    """Draw the other talkers of each azimuth and add them to the first one's Speech; all SNRs share them."""
+    count = mixer.params.most_talkers - 1
+    which = rng.choice(len(pair.talkers), count, replace=len(pair.talkers) < count) if count else []
+    others = [mixer.speech_in(rng, speech.scene, audio.speech(pair.talkers[each])) for each in which]
+    return talkers.mix([speech, *others], talkers.draw(rng, [speech, *others], mixer.params), mixer.params)
+
+
+def talkers_beside(audio, speech, params):
+    """List the files of `speech` that one of them is mixed with, beside it or in its noise: audio.Audio, for PairPlan.
+
+    Those beside it are of the same part of the split; a competing talker in the noise may be any other.
+    """
+    if params.most_talkers > 1:
+        return other_talkers(audio, speech, params)
+    return [other for other in speech if other.sha256 != audio.sha256] if has_competing_talkers(params) else []
+
+
+def has_competing_talkers(params):
+    """Tell whether the noise may hold a competing talker, which it never does beside counted ones."""
+    return not params.has_talkers and bool({"talker", "mixed"} & set(params.noise_field))
 
 
 class Mixture(NamedTuple):
@@ -54,7 +81,10 @@ class Mixture(NamedTuple):
 
 
 class PairPlan(NamedTuple):
-    """Plan the shard of a speech and a noise file (plan.ShardPlan); `talkers` are the speech files that may compete."""
+    """Plan the shard of a speech and a noise file (plan.ShardPlan).
+
+    `talkers` are the speech files of others, who may compete in the noise, or speak beside it where Params has talkers.
+    """
 
     speech: Audio
     noise: Audio
@@ -101,7 +131,8 @@ class PairPlan(NamedTuple):
                     "room_rt60_s": np.float32(speech.scene.rt60_s),
                     "excerpt_start_s": np.float32(speech.start / params.sample_rate_hz)}
             yield cues, {name: np.full(len(cues), value) for name, value in same.items()} | {
-                "labels": speech.azimuth_deg}
+                "labels": speech.azimuth_deg} | ({"talker_azimuth_deg": speech.talkers.azimuth_deg,
+                                                  "talker_level_db": speech.talkers.level_db} if speech.talkers else {})
 
     def ears(self, row, mixer, audio):
         """Make the ear signals (2, n) of the shard's sample `row`, to listen to."""

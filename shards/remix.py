@@ -12,7 +12,7 @@ import hrir
 from console import BadInput, sha256_of
 from params import Params, from_stored
 from shards.audio import Audio, AudioCache, find_audio
-from shards.recipe import PairPlan
+from shards.recipe import PairPlan, talkers_beside
 from shards.recordings import Recording, RecordingPlan, Stretch
 from sound import mixing
 
@@ -40,7 +40,7 @@ class Remixer:
         if "talkers_sha256" in shard.params:
             if self._every is None:  # decodes the whole folder: once, not for every sample
                 self._every, _ = find_audio(self._folders["speech"], "--speech", params.excerpt_length, params)
-            talkers = [other for other in self._every if other.sha256 != speech.sha256]
+            talkers = talkers_beside(speech, self._every, params)
         plan = PairPlan(speech, noise, talkers, None)
         _require_same(plan, shard)
         return plan.ears(row, mixer, audio)

@@ -15,15 +15,16 @@ import numpy as np
 import console
 import hrir
 from console import BadInput, warn
-from params import differences
+from params import SINCE_0_4, TALKERS, differences
 from shards import flags, recordings
 from shards.audio import AudioCache, audio_paths, find_audio, write_wav
-from shards.files import BY_SAMPLE, open_folder, shard_name, write_shard
+from shards.files import BY_SAMPLE, OF_TALKERS, open_folder, shard_name, write_shard
 from shards.folder import only_run
-from shards.recipe import PairPlan, samples_of_pair
+from shards.recipe import PairPlan, has_competing_talkers, samples_of_pair, talkers_beside
 from sound import mixing
 
 HEADS_TOLD = 5  # of many, described in lines of their own
+OPTIONAL = (*SINCE_0_4, *TALKERS)  # numbers that shards hold where they are set
 
 
 def main(doc, split, argv=None, audio_cache=AudioCache):
@@ -49,7 +50,7 @@ def main(doc, split, argv=None, audio_cache=AudioCache):
                    "so that training can keep some for validation.")
         require_competing_talkers(speech, params)
         plans = [PairPlan(s, n, talkers, out / shard_name(s.name, n.name))
-                 for s in speech for talkers in [_competing_talkers(s, speech, params)] for n in noise]
+                 for s in speech for talkers in [talkers_beside(s, speech, params)] for n in noise]
         source = f"{len(speech)} speech x {len(noise)} noise files"
         heads, params = load_heads(params)
 
@@ -149,17 +150,14 @@ def scenes_with(heads, params):
 
 def require_competing_talkers(speech, params):
     """Raise BadInput when Params asks for a second talker and the speech files hold one alone."""
-    if _has_competing_talkers(params) and len({audio.sha256 for audio in speech}) < 2:
+    if len({audio.sha256 for audio in speech}) >= 2:
+        return
+    if params.most_talkers > 1:
+        raise BadInput("--talkers of 2 or more needs speech of two talkers and --speech holds one file; add another or "
+                       "choose --talkers 1.")
+    if has_competing_talkers(params):
         raise BadInput("--noise-field talker or mixed needs speech of two talkers and --speech holds one file; add "
                        "another or choose other noise fields.")
-
-
-def _competing_talkers(audio, speech, params):
-    return [other for other in speech if other.sha256 != audio.sha256] if _has_competing_talkers(params) else []
-
-
-def _has_competing_talkers(params):
-    return bool({"talker", "mixed"} & set(params.noise_field))
 
 
 def _missing(plans, made_with, out, overwrite):
@@ -173,7 +171,7 @@ def _missing(plans, made_with, out, overwrite):
                 raise BadInput(f"{path} is not a shard of this project; move it away or choose another --out.") \
                     from shard
             warn(f"Making again: {shard}")
-        elif differ := differences(shard.params, made_with):
+        elif differ := differences(shard.params, dict.fromkeys(OPTIONAL) | made_with):
             strangers.append((path, f"it was made with {differ}"))
         elif plan is None:
             strangers.append((path, "its audio is no longer in the folders"))
@@ -233,7 +231,7 @@ def _make_shards(plans, mixer, audio, made_with, jobs, title):
 
 def _make_shard(plan, mixer, audio, made_with, stop):
     """Mix, transform and write one shard; `stop` is an event that ends it early, without a file."""
-    each = {name: [] for name in BY_SAMPLE}
+    each = {name: [] for name in (*BY_SAMPLE, *(OF_TALKERS if mixer.params.has_talkers else ()))}
 
     def pieces():
         for cues, of_samples in plan.samples(mixer, audio):
@@ -256,7 +254,15 @@ def _write_listening_examples(pair, mixer, audio, folder):
     mixture = max(samples_of_pair(pair, mixer, audio, [0]), key=lambda mixture: mixture.snr_db)
     ears = mixer.ears(mixture.speech, mixture.noise, mixture.gain)
     ears *= 0.9 / np.abs(ears).max()
-    for azimuth_deg, pair_of_ears in zip(mixture.speech.azimuth_deg, ears):
-        write_wav(folder / f"azimuth_{azimuth_deg:+03g}_deg.wav", pair_of_ears, mixer.params.sample_rate_hz)
-    print(f"{folder}: {len(ears)} wavs of {pair.speech.name} in {pair.noise.name} at {mixture.snr_db:g} dB, for "
+    names = _names_of_examples(mixture.speech)
+    for name, pair_of_ears in zip(names, ears):
+        write_wav(folder / name, pair_of_ears, mixer.params.sample_rate_hz)
+    print(f"{folder}: {len(set(names))} wavs of {pair.speech.name} in {pair.noise.name} at {mixture.snr_db:g} dB, for "
           "headphones.")
+
+
+def _names_of_examples(speech):
+    """Name the wav of each row by the azimuths of its talkers, loudest first; all that have none sound alike."""
+    every = speech.azimuth_deg[:, np.newaxis] if speech.talkers is None else speech.talkers.azimuth_deg
+    azimuths = ["_".join(f"{azimuth_deg:+03g}" for azimuth_deg in row[np.isfinite(row)]) for row in every]
+    return [f"azimuth_{each}_deg.wav" if each else "noise_alone.wav" for each in azimuths]

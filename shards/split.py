@@ -36,6 +36,26 @@ class Split(NamedTuple):
         return starts >= self.border
 
 
+def other_talkers(audio, speech, params):
+    """List the speech files that may speak beside one: the others of its part of the split, or all where it has none.
+
+    So a talker that training keeps for validation is in no sample that trains.
+
+    >>> from types import SimpleNamespace
+    >>> from params import Params
+    >>> speech = [SimpleNamespace(sha256=digest) for digest in "aabcde"]
+    >>> [other.sha256 for other in other_talkers(speech[0], speech, Params())]       # of 5 files 1 is kept, here c
+    ['b', 'd', 'e']
+    >>> len(other_talkers(speech[3], speech, Params()))
+    5
+    """
+    others = [other for other in speech if other.sha256 != audio.sha256]
+    if not others:
+        return []
+    kept = split((each.sha256 for each in speech), None, None, params).validation_files
+    return [other for other in others if (other.sha256 in kept) == (audio.sha256 in kept)] or others
+
+
 def split(digests, starts_of_one, duration, params):
     """Keep a share of the speech files for validation, or the last part of a single one.
 

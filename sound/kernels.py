@@ -56,7 +56,7 @@ def mixed_cues(speech, noise, gain, params, out):
 
 
 def weighted_sum(arrays, which, rows, gains, out=None):
-    """Sum rows of several arrays, each with its gain: out[i] = sum over k of gains[i, k] * arrays[which[i, k]][rows[i, k]].
+    """Sum rows of several arrays, each with its gain: out[i] = sum_k gains[i, k] * arrays[which[i, k]][rows[i, k]].
 
     The STFT is linear, so that the sum of several talkers' spectra is the spectrum of all of them.
 

@@ -18,6 +18,7 @@ import features
 import hrir
 from sound import coloration, convolution, excerpts, kernels, noise_fields, other_sounds, rooms
 from sound.heads import recoloured, side_level
+from sound.talkers import Talkers
 
 MAIN_IN_MIXED = "diffuse"  # noise field "mixed" is this one and another
 BAND_ENDS_HZ = (3400.0, 7500.0)  # of telephones, and of codecs at low bit rates
@@ -85,7 +86,7 @@ class Speech(NamedTuple):
     front: np.ndarray
     stft_parts: tuple
     sensors: np.ndarray = None
-    talkers: "Talkers" = None
+    talkers: Talkers = None
 
 
 class Noise(NamedTuple):

@@ -33,8 +33,8 @@ def draw(rng, speeches, params, numbers=None):
 
     Talker 1 of a row speaks from the row's azimuth of the first speech at 0 dB. The others are drawn of the other
     speeches, their levels evenly from -talker_level_db to 0 dB. A level compares the clean speech from the front,
-    averaged over the sample and both ears. Where fewer talkers fit at least_talker_distance_deg than were drawn, as many
-    as fit speak.
+    averaged over the sample and both ears. Any two are at least_talker_distance_deg apart; where fewer fit than were
+    drawn, as many as fit speak.
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 import soundfile as sf
-from helpers import run_process, run_script
+from helpers import run_process, run_script, write_models
 
 from params import Params
 
@@ -75,6 +75,12 @@ def network():
 
     params = Params()
     return model.Network(params, template_cues=likelihood.template_cues(params))
+
+
+@pytest.fixture(scope="session")
+def models(once):
+    """A folder with best.keras and best.onnx of one network: random weights, statistics and calibration."""
+    return once("models", lambda folder: write_models(folder, Params()))
 
 
 @pytest.fixture

@@ -173,3 +173,22 @@ def write_head(path):
     sofa.Data_IR, sofa.Data_SamplingRate = measured.response, measured.sample_rate_hz
     sofa.SourcePosition = np.stack([-measured.azimuth_deg % 360, np.zeros(37), np.ones(37)], axis=1)
     sofar.write_sofa(str(path), sofa)
+
+
+def write_models(folder, params):
+    """Write best.keras and best.onnx of one network whose batch normalisations do something, with a calibration."""
+    from network import likelihood
+    from network.model import Network
+    from tools.export import export
+
+    network, rng = Network(params, params.scenes, likelihood.template_cues(params)), np.random.default_rng(0)
+    for variable in network.keras_model.variables:
+        if variable.path.endswith("variance"):
+            variable.assign(rng.uniform(0.3, 3, variable.shape))
+        elif variable.path.endswith(("gamma", "mean", "beta", "bias")):
+            variable.assign(variable + rng.normal(0, 0.2, variable.shape))
+    if params.loss == "distribution":
+        predictors = network.reading_of(network.outputs(samples(400))).predictors
+        network.calibrate(predictors, rng.uniform(0, 10, 400), of_noise=predictors + 1)
+    network.save(folder / "best.keras")
+    export(network, folder / "best.onnx")

@@ -158,3 +158,12 @@ def test_a_name_that_a_folder_has_is_told(tmp_path):
     with pytest.raises(BadInput, match="because a folder has its name; rename that"), \
             console.atomic_write(tmp_path / "talk.csv") as partial:
         partial.write_text("all of it")
+
+
+def test_warnings_are_kept_and_printed(capsys):
+    console.warn("before")
+    with console.kept_warnings() as outer, console.kept_warnings() as inner:
+        console.warn("one")
+    console.warn("after")
+    assert outer == inner == ["one"]
+    assert capsys.readouterr().err.split() == ["before", "one", "after"]

@@ -59,7 +59,8 @@ def test_the_flag_of_a_number_is_its_name():
     ({"snr_range_db": (0, float("nan"))}, "--snr-range-db 0 nan"), ({"model": "other"}, "--model other"),
     ({"loss": "other"}, "--loss other"), ({"hop_s": 0.01}, "--hop-s 0.01"), ({"batch_size": 1}, "--batch-size 1"),
     ({"talkers": ()}, "--talkers"), ({"talkers": (1, 5)}, "--talkers 1 5"), ({"talkers": (1.5,)}, "--talkers 1.5"),
-    ({"talker_level_db": -1.0}, "--talker-level-db -1.0"), ({"least_talker_distance_deg": 0}, "--least-talker-distance-deg 0"),
+    ({"talker_level_db": -1}, "--talker-level-db -1"),
+    ({"least_talker_distance_deg": 0}, "--least-talker-distance-deg 0"),
     ({"learning_rate": 0}, "--learning-rate 0"), ({"learning_rate": float("inf")}, "--learning-rate inf"),
 ])
 def test_a_number_out_of_its_range_is_refused_by_its_flag(changes, flag):

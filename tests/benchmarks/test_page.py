@@ -79,6 +79,23 @@ def test_recordings_and_noise_alone_have_their_tables():
     assert cells(text, "worst head") == ["8.0", "5.0", "11.0"]
 
 
+def test_several_talkers_have_a_table_by_condition_count_and_distance():
+    def of(variant, system, duration_s=2.02, **figures):
+        return row("talkers", "MIT KEMAR", system, variant=variant, duration_s=duration_s, samples=60.0, **figures)
+
+    rows = [*(of(variant, "model", count_right_percent=share) for variant, share in
+              (("nobody", 90.0), ("1 talker", 80.0), ("2 talkers, equal", 40.0))),
+            of("2 talkers, equal", "model", 1.02, count_right_percent=0.0, all_within_5_deg_percent=33.3),
+            of("2 talkers, equal, 15 to 30 degrees", "model", 1.02, all_within_5_deg_percent=11.1),
+            of("2 talkers, equal, 60 or more degrees", "model", 1.02, all_within_10_deg_percent=22.2)]
+    text = page.page(rows, {})
+    assert cells(text, "MIT KEMAR", "2.02 s", "nobody", "model") == ["60", "", "", "90.0", "", "", ""]
+    assert cells(text, "MIT KEMAR", "1.02 s", "2 talkers, equal", "model")[:2] == ["60", "33.3"]
+    assert cells(text, "MIT KEMAR", "70.0") == []
+    by_distance = text[text.index("by their distance"):]
+    assert cells(by_distance, "MIT KEMAR", "1.02 s", "2 talkers, equal", "model") == ["11.1", "", "", "", "", "22.2"]
+
+
 def test_every_part_names_its_command_and_its_model():
     run = {"command": "python a --b", "measured_on": "2026-11-28", "audio": "5 files", "model": "0123456789abcdef"}
     text = page.page(PEOPLE, {"people": run})

@@ -10,7 +10,7 @@ from helpers import PARAMS
 import hrir
 from benchmarks import accuracy, conditions, strangers
 from network import likelihood
-from network.model import Answer
+from network.answers import Answer
 from network.tracking import Track
 from shards.audio import AudioCache, find_audio
 

@@ -3,20 +3,20 @@ import numpy as np
 import pytest
 from helpers import samples
 
-from network import layers, likelihood
+from network import cells, layers, likelihood
 from network.backend import keras
 from network.unit_vectors import LEAST_DISTANCE, unit_vectors
 from params import Params
 
 PARAMS = Params()
-TEMPLATES = layers.template_vectors(likelihood.template_cues(PARAMS)[np.newaxis])[0]
+TEMPLATES = cells.template_vectors(likelihood.template_cues(PARAMS)[np.newaxis])[0]
 RNG = np.random.default_rng(0)
 
 
 def cells_by_hand(cues):
     """Mean unit vectors, cell by cell: (n, bin, frame, 2) -> (n, 3, cell, step)."""
     vectors = unit_vectors(cues)
-    edges = [1, *np.cumsum([bins for count, bins in layers.CELLS for _ in range(count)]) + 1]
+    edges = [1, *np.cumsum([bins for count, bins in cells.CELLS for _ in range(count)]) + 1]
     means = [[vectors[:, low:high, 2 * step:2 * step + 2].mean(axis=(1, 2)) for step in range(cues.shape[2] // 2)]
              for low, high in zip(edges, edges[1:])]
     return np.array(means).transpose(2, 3, 0, 1)
@@ -27,7 +27,7 @@ def test_cells_are_means_of_unit_vectors_and_cover_every_bin_but_that_of_0_hz():
     ours = layers.UnitVectors()(some).numpy()
     assert ours.shape == (2, 3, 120, 5)
     np.testing.assert_allclose(ours, cells_by_hand(some), atol=1e-6)
-    assert 1 + sum(count * bins for count, bins in layers.CELLS) == PARAMS.bins
+    assert 1 + sum(count * bins for count, bins in cells.CELLS) == PARAMS.bins
 
 
 def test_a_source_that_holds_still_is_more_coherent_than_noise():

@@ -1,9 +1,7 @@
 """The model that ships: whole, small, documented, and right on talkers and durations it never saw."""
 import csv
 import json
-import shlex
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +14,7 @@ from params import Params, differences
 from shards.audio import AudioCache, find_audio
 from sound import mixing
 from sound.noise_fields import noise_gain
-from tools import make_shipped_model
+from tools import make_model
 
 PARAMS = Params()
 FOLDER = ROOT / "pretrained"
@@ -44,34 +42,21 @@ def mixed(demo, count, **changes):
 
 
 def test_it_is_small_and_has_a_card():
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 15_000_000
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 5_000_000
     card = (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
     for word in ("TrainingCNN.py", "CC BY 4.0", "behind", "LibriSpeech", "ACCURACY.md"):
         assert word in card
 
 
-def test_it_was_made_as_the_last_run_of_its_script(shipped, tmp_path):
-    flags = make_shipped_model.training_flags(tmp_path, tmp_path)[-1]
-    origin = Path(flags[flags.index("--from") + 1])
-    origin.parent.mkdir()
-    origin.touch()
-    params, _ = TrainingCNN.parse_args(flags)
+def test_it_was_made_by_the_command_of_its_tool(shipped, tmp_path):
+    (tmp_path / "cipic_003.sofa").touch()
+    args = make_model.parse_args(["--speech", "s", "--noise", "n", "--people", str(tmp_path)])
+    params, _ = TrainingCNN.parse_args(make_model.training_flags(args))
     scenes = {name: value for name, value in params.scenes.items() if name not in ("hrir_set", "hrir_weights")}
     assert differences(shipped.made_with, scenes) == ""     # of the sets the model knows the names and shares
+    assert shipped.made_with["own_head_share"] == make_model.OWN_HEAD_SHARE
     assert differences(shipped.params.training, params.training) == ""
-
-
-def test_every_run_of_its_script_goes_on_from_the_one_before(tmp_path):
-    printed = run_script("tools/make_shipped_model.py", "--dry-run", "--out", tmp_path, "--people",
-                         tmp_path).stdout.splitlines()
-    assert len(printed) == 9
-    for number, line in enumerate(printed, 1):
-        script, *flags = shlex.split(line)[1:]
-        _, args = TrainingCNN.parse_args(flags)
-        assert script == "TrainingCNN.py"
-        assert args.origins == ([str(tmp_path / str(number - 1) / "best.keras")] if number > 1 else [])
-        (tmp_path / str(number)).mkdir()
-        (tmp_path / str(number) / "best.keras").touch()  # what the next one begins with must be there
+    assert {hrir.collection_of(name) for name in shipped.made_with["hrir_set"]} == {"mit", "cipic", "sadie"}
 
 
 @pytest.mark.slow
@@ -109,7 +94,7 @@ def test_it_is_less_sure_where_it_errs(shipped, demo):
     wrong = np.abs(answer - azimuth_deg) > 10
     assert 3 < wrong.sum() < 0.7 * len(wrong)
     assert np.median(half_width[wrong]) > np.median(half_width[~wrong])
-    assert np.median(within_95[wrong]) > 2 * np.median(within_95[~wrong])
+    assert np.median(within_95[wrong]) > 1.5 * np.median(within_95[~wrong])
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import soxr
 from helpers import FakeHearing, one_sentence, through_the_head
 
 from console import BadInput
-from network import localise, tracking
+from network import array_call, localise, tracking
 from network.spectrogram import MOST_COLUMNS, Spectrogram
 from params import Params
 from shards.audio import read_mono
@@ -181,7 +181,8 @@ def test_localise_refuses_other_counts_of_sources(sources):
 
 def test_localise_lists_the_sources(monkeypatch):
     talkers_deg = np.tile([-40.0, 25.0], (30, 1))
-    monkeypatch.setattr(tracking, "_network", lambda *_: SimpleNamespace(hear_rows=FakeHearing(talkers_deg=talkers_deg)))
+    heard = SimpleNamespace(hear_rows=FakeHearing(talkers_deg=talkers_deg))
+    monkeypatch.setattr(array_call, "_network", lambda *_: heard)
     sources = localise(NOISE, RATE, sources=2)
     assert [type(source).__name__ for source in sources] == ["Source", "Source"]
     assert sorted(source.overall()[0].__round__() for source in sources) == [-40, 25]

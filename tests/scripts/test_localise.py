@@ -15,6 +15,7 @@ import Localise
 from console import BadInput
 from network import tracking
 from params import Params
+from scores import exports
 from shards.audio import read_mono
 
 PARAMS = Params()
@@ -101,7 +102,7 @@ def test_unequal_microphones_are_balanced_and_told(unequal, tmp_path):
 def test_rows_say_which_are_carried_over(unequal, tmp_path):
     run_script("Localise.py", unequal, "--out", tmp_path / "smooth")
     run_script("Localise.py", unequal, "--out", tmp_path / "single", "--no-smoothing")
-    assert tuple(rows(tmp_path / "smooth", "unequal")[0]) == Localise.COLUMNS
+    assert tuple(rows(tmp_path / "smooth", "unequal")[0]) == exports.COLUMNS
     assert {row["carried"] for row in rows(tmp_path / "single", "unequal")} == {"0"}
 
 

@@ -10,8 +10,9 @@ import pytest
 from helpers import FakeHearing, one_sentence, run_script
 
 import Localise
-from network import model, tracking
+from network import tracking
 from params import Params
+from scores import exports
 
 PARAMS = Params()
 RATE = PARAMS.sample_rate_hz
@@ -27,7 +28,8 @@ def localise(write, tmp_path, monkeypatch):
     """Function: what Localise.py prints of a recording, given more flags, with talkers as told; and its results."""
     def run(*flags, talkers_deg=TALKERS_DEG, status=0, names=("meeting",)):
         told = None if talkers_deg is None else np.tile(talkers_deg, (len(names), 1))
-        monkeypatch.setattr(model.Network, "load", lambda _: SimpleNamespace(hear_rows=FakeHearing(talkers_deg=told)))
+        hearing = SimpleNamespace(hear_rows=FakeHearing(talkers_deg=told))
+        monkeypatch.setattr(Localise, "open_network", lambda *_: hearing)
         paths = [write(f"{name}.wav", SIGNAL) for name in names]
         out = tmp_path / "out"
         return run_script("Localise.py", *paths, "--out", out, "--balance", "off", *flags, status=status), out
@@ -100,7 +102,7 @@ def test_nobody_gives_rows_without_a_source_in_every_format(localise):
 def test_one_source_is_told_as_ever(localise):
     _, out = localise("--sources", 1)
     table = list(csv.DictReader((out / "meeting.csv").read_text().splitlines()))
-    assert tuple(table[0]) == Localise.COLUMNS
+    assert tuple(table[0]) == exports.COLUMNS
     assert {row["azimuth_deg"] for row in table} == {"10.0"}
 
 

@@ -81,6 +81,15 @@ def test_a_mirrored_sample_is_that_of_the_exchanged_ears():
     assert np.quantile(np.abs(mirrored[chosen] - exchanged[chosen])[inside[chosen]], 0.999) < 0.03
 
 
+def test_every_source_of_a_mirrored_sample_is_mirrored_and_what_is_not_known_stays_so():
+    labels = np.tile(np.float32([30, -20, np.nan, np.inf]), (40, 1))
+    _, mirrored = feeds.mirrored(np.ones((40, 1, 1, 2), np.float16), labels.copy(), np.random.default_rng(0))
+    signs = np.sign(mirrored[:, 0])
+    assert 8 < np.sum(signs < 0) < 32
+    np.testing.assert_array_equal(mirrored[:, :3], labels[:, :3] * signs[:, np.newaxis])
+    assert (mirrored[:, 3] == np.inf).all()
+
+
 def test_frames_are_shuffled_alike_at_all_frequencies():
     samples = np.tile(np.arange(10, dtype=np.float16)[:, np.newaxis], (4, 321, 1, 2))
     shuffled, labels = feeds.varied(samples, np.ones(4, np.float32), np.random.default_rng(0))
@@ -182,6 +191,35 @@ def test_only_the_original_network_gets_its_frames_in_any_order_and_mirrored(fak
     rising = np.all(np.diff(np.abs(frames), axis=1) > 0, axis=1)
     assert np.all(rising) == (model == "cnn")
     assert np.any(frames < 0) == (model == "original")
+
+
+def test_batches_of_several_talkers_hold_every_source(fake_shard):
+    """Row 1 has one talker, row 2 none; shards of one talker a sample, in noise from one direction, come along."""
+    several = [[30, -20], [5, np.nan], [np.nan, np.nan]]
+    shards = [fake_shard(f"{name}.npz", name, count=3, talkers_deg=several) for name in "ab"]
+    shards += [fake_shard(f"{name}.npz", name, count=2, field="talker") for name in "cd"]
+    feed = feeds.ShardFeed([shards], PARAMS)
+    given = [samples_of(feed.training(1)), samples_of(feed.validation(16))]
+    samples, labels = map(np.concatenate, zip(*given))
+    assert labels.shape == (10, 3)
+    assert labels.dtype == np.float32
+    rows, fields = samples[:, 0, 0, 1].astype(int), np.isinf(labels[:, 2])
+    np.testing.assert_array_equal(labels[~fields, :2], np.float32(several)[rows[~fields]])
+    np.testing.assert_array_equal(labels[fields, 0], rows[fields])
+    assert np.isnan(labels[fields, 1]).all()
+    assert np.isnan(labels[~fields, 2]).all()
+    assert fields.sum() == 4
+
+
+@pytest.mark.parametrize(("field", "shape"), [("diffuse", (16,)), ("diotic", (16,)), ("talker", (16, 2)),
+                                              ("directional", (16, 2)), ("mixed", (16, 2))])
+def test_one_talker_beside_a_point_source_is_not_taught_as_the_only_source(fake_shard, field, shape):
+    shards = [fake_shard(f"{name}.npz", name, field=field) for name in "ab"]
+    feed = feeds.ShardFeed([shards], PARAMS)
+    labels = np.concatenate([samples_of(feed.training(1))[1], samples_of(feed.validation(16))[1]])
+    assert labels.shape == shape
+    assert sorted(labels.reshape(16, -1)[:, 0].tolist()) == sorted([*range(8)] * 2)
+    assert len(shape) == 1 or np.isposinf(labels[:, 1]).all()
 
 
 def test_the_folders_numbers_are_stored_without_the_digests_of_single_files(folders):

@@ -86,6 +86,25 @@ def test_a_shard_that_contradicts_itself_is_refused(fake_shard, changes, says):
         fake_shard("a.npz", "s", **changes)
 
 
+def test_a_shard_of_several_talkers_holds_each_of_them(fake_shard):
+    shard = fake_shard("a.npz", "s", count=2, talkers_deg=[[30, -20], [np.nan, np.nan]])
+    assert shard.talker_azimuth_deg[0].tolist() == [30, -20]
+    assert shard.talker_level_db[0].tolist() == [0, -1]
+    assert np.isnan(shard.labels[1])
+    assert fake_shard("b.npz", "s").talker_azimuth_deg is None
+
+
+@pytest.mark.parametrize(("changes", "says"), [
+    ({"labels": [30, np.nan]}, "its labels are not finite"),
+    ({"labels": [-20, np.nan], "talkers_deg": [[30, -20], [np.nan, np.nan]]}, "not those of the loudest"),
+    ({"labels": [30, 0], "talkers_deg": [[30, -20]]}, "contradict each other"),
+    ({"labels": [30, 0], "talkers": [1, 2]}, "talker_azimuth_deg"),
+])
+def test_labels_that_are_not_those_of_the_loudest_talkers_are_refused(fake_shard, changes, says):
+    with pytest.raises(BadInput, match=says):
+        fake_shard("a.npz", "s", count=2, **changes)
+
+
 def damaged(shard, bits):
     """Overwrite the first value of row 3, an IPD."""
     raw = bytearray(shard.path.read_bytes())

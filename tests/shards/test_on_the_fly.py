@@ -248,3 +248,12 @@ def test_of_a_single_file_each_part_has_its_stretch_of_time(noise_files, in_this
     training, validation = (on_the_fly._draw_clip(part, rng)[1].starts for part in
                             (on_the_fly.TRAINING, on_the_fly.VALIDATION))
     assert training.max() + params.excerpt_length <= border <= validation.min()
+
+
+def test_workers_inherit_what_keeps_their_memory_and_nothing_stays_behind(monkeypatch):
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "7")
+    before = dict(on_the_fly.os.environ)
+    with on_the_fly._inherited_by_workers():
+        assert on_the_fly.os.environ["MALLOC_MMAP_THRESHOLD_"] == str(2 ** 30)
+        assert on_the_fly.os.environ["MALLOC_TRIM_THRESHOLD_"] == "7"           # what the user set, stays
+    assert dict(on_the_fly.os.environ) == before

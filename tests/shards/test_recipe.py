@@ -8,8 +8,10 @@ import pytest
 import features
 import hrir
 from params import Params
-from shards.audio import AudioCache
-from shards.recipe import PairPlan, samples_of_pair
+from shards.audio import Audio, AudioCache
+from shards.files import BY_SAMPLE
+from shards.recipe import PairPlan, samples_of_pair, talkers_beside
+from shards.split import split
 from sound import mixing
 
 PARAMS = replace(Params(), frames=10, azimuth_deg=(-60, 20), circle_deg=(-90, 0, 90), snr_db=(0, 20), excerpts=2)
@@ -88,6 +90,51 @@ def test_a_row_sounds_as_its_cues_say(pair):
     for row in (0, 3, 7):
         expected = features.from_ears(pair.ears(row, made_by, AudioCache(PARAMS)), PARAMS)
         assert np.quantile(np.abs(cues[row, ..., 1] - expected[..., 1]), 0.999) < 0.03
+
+
+@pytest.mark.parametrize("numbers", [(0, 1, 2, 3), (0,), (0, 1)])
+def test_a_row_of_several_talkers_sounds_as_its_cues_say(pair, numbers):
+    """One other file must do for two others: then both are excerpts of it."""
+    made_by = mixer(talkers=numbers, azimuth_deg=(-60, -20, 20, 60), sensor_snr_db=(30.0, 30.0))
+    for plan in (pair, pair._replace(talkers=pair.talkers[:1])):
+        cues = np.concatenate([cues.copy() for cues, _ in plan.samples(made_by, AudioCache(PARAMS))])
+        assert plan.count(made_by) == len(cues) == 16
+        for row in (0, 7, 14):
+            expected = features.from_ears(plan.ears(row, made_by, AudioCache(PARAMS)), PARAMS)
+            assert np.quantile(np.abs(cues[row, ..., 1] - expected[..., 1]), 0.999) < 0.03
+
+
+def test_each_sample_is_stored_with_its_talkers_and_all_snrs_share_them(pair):
+    made_by = mixer(talkers=(0, 2, 3), azimuth_deg=(-60, -20, 20, 60), talker_level_db=3.0)
+    of_snrs = [of_samples for _, of_samples in pair.samples(made_by, AudioCache(PARAMS))]
+    azimuth_deg, level_db = of_snrs[0]["talker_azimuth_deg"], of_snrs[0]["talker_level_db"]
+    assert azimuth_deg.shape == level_db.shape == (4, 3)
+    np.testing.assert_array_equal(of_snrs[0]["labels"], azimuth_deg[:, 0])
+    np.testing.assert_array_equal(azimuth_deg, of_snrs[1]["talker_azimuth_deg"])
+    several = of_snrs + [each for _, each in pair.samples(mixer(**{name: getattr(made_by.params, name) for name in (
+        "talkers", "azimuth_deg", "talker_level_db")}, seed=1), AudioCache(PARAMS))]
+    level_db = np.concatenate([each["talker_level_db"] for each in several])
+    assert set(np.isfinite(level_db).sum(axis=1).tolist()) == {0, 2, 3}
+    assert np.nanmin(level_db) >= -3
+    assert (np.diff(np.nan_to_num(level_db, nan=-9)) <= 0).all()
+
+
+def test_one_talker_is_stored_without_a_list_of_talkers(pair):
+    _, of_samples = next(iter(pair.samples(mixer(), AudioCache(PARAMS))))
+    assert set(of_samples) == set(BY_SAMPLE)
+
+
+def test_talkers_beside_are_of_the_same_part_of_the_split():
+    """So that who validates is not heard in training; of a competing talker in the noise that is not asked."""
+    speech = [Audio(None, name, name, 1) for name in "abcdefgh"]
+    parts = split((audio.sha256 for audio in speech), None, None, PARAMS).files(speech)
+    for part in parts:
+        for audio in part:
+            beside = talkers_beside(audio, speech, replace(PARAMS, azimuth_deg=(-60, 0, 60), talkers=(1, 2)))
+            assert {audio, *beside} == set(part)
+            assert len(talkers_beside(audio, speech, replace(PARAMS, noise_field=("talker",)))) == 7
+            assert talkers_beside(audio, speech, replace(PARAMS, noise_field=("mixed",), talkers=(0, 1))) == []
+    assert {len(part) for part in parts} == {2, 6}
 
 
 def test_heads_of_different_grids_give_what_they_have(pair):

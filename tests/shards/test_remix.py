@@ -33,6 +33,19 @@ def test_a_sample_sounds_as_it_was_mixed(made, row):
     assert np.quantile(np.abs(samples[row, ..., 1] - expected[..., 1]), 0.999) < 0.03
 
 
+def test_several_talkers_sound_as_they_were_mixed(noise_files, tmp_path):
+    speech, noise = (noise_files(name, count, 0.5, PARAMS)[0] for name, count in (("speech", 4), ("noise", 1)))
+    spatialise.main("", "TRAIN", ["--speech", str(speech), "--noise", str(noise), "--out", str(tmp_path), "--frames",
+                                  "10", "--azimuth-deg", "-50", "0", "50", "--snr-db", "0", "20", "--talkers", "0", "2",
+                                  "3", "--rt60-s", "0.2", "0.3", "--sensor-snr-db", "20", "30"])
+    remixer, samples = Remixer(speech, noise), np.empty((6, *PARAMS.sample_shape), np.float16)
+    for shard in open_shards(tmp_path, PARAMS, "X.py"):
+        read_samples(shard, 0, 6, samples)
+        for row in range(6):
+            expected = features.from_ears(remixer.ears(shard, row), PARAMS)
+            assert np.quantile(np.abs(samples[row, ..., 1] - expected[..., 1]), 0.999) < 0.03
+
+
 def test_a_folder_that_was_not_given_is_asked_for(made):
     speech, _, shard = made
     with pytest.raises(BadInput, match="noise0.wav needs --noise"):

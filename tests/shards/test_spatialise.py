@@ -13,6 +13,7 @@ from params import Params
 from shards import spatialise
 from shards.audio import Audio
 from shards.files import open_shards
+from shards.recipe import talkers_beside
 from sound import mixing
 
 PARAMS = replace(Params(), frames=10)
@@ -44,6 +45,35 @@ def test_each_pair_becomes_a_shard(run, tmp_path, capsys):
 
 def test_the_bytes_do_not_depend_on_the_jobs(run, tmp_path):
     assert run(tmp_path / "one", "--jobs", 1) == run(tmp_path / "three", "--jobs", 3)
+
+
+TALKERS = ("--talkers", 0, 1, 2, 3, "--azimuth-deg", -60, -30, 0, 30, 60)
+
+
+def test_shards_of_several_talkers_repeat_with_any_jobs_and_hold_who_speaks(run, tmp_path):
+    one = run(tmp_path / "one", *TALKERS, "--jobs", 1)
+    assert one == run(tmp_path / "two", *TALKERS, "--jobs", 2)
+    shard = open_shards(tmp_path / "one", PARAMS, "X.py")[0]
+    assert shard.talker_azimuth_deg.shape == shard.talker_level_db.shape == (10, 3)
+    np.testing.assert_array_equal(shard.labels, shard.talker_azimuth_deg[:, 0])
+    assert shard.params["talkers"] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("before", [(), TALKERS[:3]])
+def test_shards_of_other_numbers_of_talkers_are_refused(run, tmp_path, before):
+    run(tmp_path, *before)
+    with pytest.raises(BadInput, match="it was made with .*talkers"):
+        run(tmp_path, *(() if before else TALKERS[:3]))
+
+
+def test_each_talker_is_named_in_the_listening_examples(run, tmp_path):
+    run(tmp_path / "out", *TALKERS, "--listen", tmp_path / "ears")
+    shard = open_shards(tmp_path / "out", PARAMS, "X.py")[0]
+    names = {path.name for path in (tmp_path / "ears").iterdir()}
+    expected = {"_".join(f"{azimuth:+03g}" for azimuth in row[np.isfinite(row)]) for row in
+                shard.talker_azimuth_deg[5:]}
+    assert "" in expected
+    assert names == {f"azimuth_{each}_deg.wav" if each else "noise_alone.wav" for each in expected}
 
 
 def test_another_seed_makes_other_samples(run, tmp_path):
@@ -168,14 +198,15 @@ def test_shards_name_their_sets_and_digests_but_no_path():
 def test_a_talker_does_not_compete_with_a_copy_of_itself():
     speech = [Audio(None, name, digest, 1) for name, digest in (("a", "1"), ("copy of a", "1"), ("b", "2"))]
     params = replace(PARAMS, noise_field=("talker",))
-    assert spatialise._competing_talkers(speech[0], speech, params) == speech[2:]
-    assert spatialise._competing_talkers(speech[0], speech, PARAMS) == []
+    assert talkers_beside(speech[0], speech, params) == speech[2:]
+    assert talkers_beside(speech[0], speech, PARAMS) == []
 
 
-@pytest.mark.parametrize("field", ["talker", "mixed"])
-def test_a_competing_talker_needs_another_speech_file(field):
-    params = replace(PARAMS, noise_field=(field,))
+@pytest.mark.parametrize("changes", [{"noise_field": ("talker",)}, {"noise_field": ("mixed",)}, {"talkers": (1, 2)}])
+def test_a_second_talker_needs_another_speech_file(changes):
+    params = replace(PARAMS, **changes)
     twins = [Audio(None, name, "same bytes", 1) for name in ("a", "b")]
     with pytest.raises(BadInput, match="needs speech of two talkers"):
         spatialise.require_competing_talkers(twins, params)
     spatialise.require_competing_talkers([twins[0], twins[1]._replace(sha256="others")], params)
+    spatialise.require_competing_talkers(twins, replace(PARAMS, talkers=(0, 1)))

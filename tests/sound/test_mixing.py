@@ -52,7 +52,7 @@ def power_db(signals):
 # ----------------------------------------------------------------------------------------------------------- together
 
 SCENES = {"as measured": {}, "room": {"rt60_s": (0.5, 0.5)}, "without 0 degrees": {"azimuth_deg": (-33, 12.5)},
-          "world": {**WORLD, "sensor_snr_db": (), "source_level_db": ()}}
+          "world": {**WORLD, "talkers": (1,), "sensor_snr_db": (), "source_level_db": ()}}
 
 
 @pytest.mark.parametrize("scenes", SCENES.values(), ids=SCENES)

@@ -1,0 +1,80 @@
+"""The two ears of a recording as a browser plays them: the file's own bytes where it can, else FLAC, sample by sample.
+
+    copy = listening_copy("talk.wav")
+    copy.media_type, copy.ending                             # "audio/flac", ".flac"
+    data = copy.read()                                       # or copy.write(path)
+"""
+import shutil
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile as sf
+
+from params import Params
+from shards.audio import CutShort, Layout, ear_blocks, layout_of
+
+PLAYED_AS_THEY_ARE = {".flac": "audio/flac", ".mp3": "audio/mpeg", ".m4a": "audio/mp4"}  # by every current browser
+PLAYED_RATES_HZ = (8_000, 192_000)  # others are resampled to this one:
+USUAL_RATE_HZ = 48_000
+
+
+def listening_copy(path, channels=None, swaps_ears=False):
+    """Choose how the two ears of a recording are played.
+
+    Parameters
+    ----------
+    path : path of a recording that `ear_blocks` reads
+    channels : (int, int), optional: which are the left and the right ear, counted from 1
+    swaps_ears : bool, the first of them is the right ear
+
+    Returns
+    -------
+    ListeningCopy
+
+    """
+    path, layout = Path(path), layout_of(path)
+    left, right = channels or (1, 2)
+    channels = (right, left) if swaps_ears else (left, right)
+    media_type = PLAYED_AS_THEY_ARE.get(path.suffix.lower())
+    if media_type and layout.channels == 2 and channels == (1, 2):
+        return ListeningCopy(path, channels, None, media_type, path.suffix.lower())
+    return ListeningCopy(path, channels, layout, "audio/flac", ".flac")
+
+
+class ListeningCopy(NamedTuple):
+    """A recording to be played by a browser; `layout` is None where its bytes are played as they are."""
+
+    path: Path
+    channels: tuple
+    layout: Layout | None
+    media_type: str
+    ending: str
+
+    def write(self, to):
+        """Write the copy to a path."""
+        if self.layout is None:
+            shutil.copyfile(self.path, to)
+            return
+        least, most = PLAYED_RATES_HZ
+        rate = self.layout.sample_rate_hz if least <= self.layout.sample_rate_hz <= most else USUAL_RATE_HZ
+        gain = np.float32(1)
+        if self.layout.may_exceed_full_scale:
+            gain = min(gain, 1 / max(np.abs(block).max(initial=1) for block in self._blocks(rate)))
+        with sf.SoundFile(to, "w", rate, 2, f"PCM_{self.layout.bits}", format="FLAC") as file:
+            for block in self._blocks(rate):
+                file.write(block * gain)
+
+    def read(self):
+        """Give the copy as bytes."""
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / f"copy{self.ending}"
+            self.write(copy)
+            return copy.read_bytes()
+
+    def _blocks(self, rate):
+        with suppress(CutShort):  # what there is, is played
+            yield from ear_blocks(self.path, replace(Params(), sample_rate_hz=rate), self.channels, False)
