@@ -122,10 +122,11 @@ def long_run(two_workers, flags, out):
     return running
 
 
-def test_the_same_bytes_from_one_job_eight_jobs_and_two_workers(run, tmp_path, capsys):
-    on_cluster = run(tmp_path / "dask")
+@pytest.mark.parametrize("scenes", [[], ["--talkers", 0, 1, 2, "--world"]], ids=["one talker", "talkers of the world"])
+def test_the_same_bytes_from_one_job_eight_jobs_and_two_workers(run, tmp_path, capsys, scenes):
+    on_cluster = run(tmp_path / "dask", *scenes)
     assert "made 6 shards; 6 shards (3 speech x 2 noise files)" in capsys.readouterr().out
-    assert on_cluster == run(tmp_path / "one", "--jobs", 1) == run(tmp_path / "eight", "--jobs", 8)
+    assert on_cluster == run(tmp_path / "one", *scenes, "--jobs", 1) == run(tmp_path / "eight", *scenes, "--jobs", 8)
     assert {path.suffix for path in (tmp_path / "dask").iterdir()} == {".npz", ".index"}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from console import BadInput
 from params import Params
-from shards import files, index
+from shards import files, index, spatialise
 
 PARAMS = Params()
 
@@ -35,6 +35,18 @@ def test_shards_of_the_index_are_the_shards(fake_shard, tmp_path, read):
         assert_equal(shards, given)
         assert [shard.params for shard in shards] == [shard.params for shard in given]
         assert sorted(read) == opened
+
+
+def test_shards_of_talkers_and_of_one_talker_are_the_shards(noise_files, tmp_path, read):
+    speech, noise = (noise_files(name, 2, 1.0, PARAMS)[0] for name in ("speech", "noise"))
+    for out, talkers in (("talkers", ["0", "2"]), ("one", ["1"])):
+        spatialise.main("", "TRAIN", ["--speech", str(speech), "--noise", str(noise), "--out", str(tmp_path / out),
+                                      "--frames", "10", "--azimuth-deg", "-30", "20", "--talkers", *talkers])
+        given = [files.open_shard(path) for path in sorted((tmp_path / out).glob("*.npz"))]
+        read.clear()
+        assert_equal(files.open_shards(tmp_path / out, PARAMS, "X.py"), given)
+        assert read == []
+        assert (given[0].talker_azimuth_deg is None) == (out == "one")
 
 
 def test_samples_are_read_by_the_index(fake_shard, tmp_path):
