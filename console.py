@@ -146,13 +146,14 @@ def folder_for_output(path):
 
 
 @contextmanager
-def atomic_write(path):
+def atomic_write(path, writer=""):
     """Give a temporary path beside `path`; on success it is flushed to disk and renamed to `path`, else removed.
 
+    `writer` becomes part of the temporary name, where several processes may write the same file at the same time.
     Raises BadInput when the disk is full, read-only or closed to this user.
     """
     path = Path(path)
-    partial = path.with_name(_partial_name(path.name))
+    partial = path.with_name(_partial_name(path.name, f".{writer}.partial" if writer else ".partial"))
     try:
         yield partial
         with open(partial, "rb+") as file:  # the rename must not reach the disk before the data
@@ -168,11 +169,11 @@ def atomic_write(path):
             partial.unlink()
 
 
-def _partial_name(name):
+def _partial_name(name, ending):
     """Name the file that is written before it gets its name; a long name is cut to what file systems take."""
-    if len(os.fsencode(name)) <= LONGEST_NAME_BYTES - len(".partial"):
-        return name + ".partial"
-    return f"{name[:40]}~{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}.partial"
+    if len(os.fsencode(name)) <= LONGEST_NAME_BYTES - len(ending):
+        return name + ending
+    return f"{name[:40]}~{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}{ending}"
 
 
 def _cannot_write(path, problem):

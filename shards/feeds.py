@@ -57,8 +57,7 @@ class ShardFeed:
         self._vary = varied if params.model == "original" else None
         self.title = f"{sum(map(len, folders))} shards" + (f" of {len(folders)} folders" if len(folders) > 1 else "")
         self.made_with = {name: value for name, value in first.params.items() if not name.endswith("_sha256")}
-        self.fingerprint = fingerprint([list(weights), [
-            [(b.shard.path.name, b.shard.params, b.first, b.last) for b in part] for pair in parts for part in pair]])
+        self.fingerprint = _fingerprint_of_blocks(list(weights), [part for pair in parts for part in pair])
 
     def __enter__(self):
         return self
@@ -244,6 +243,25 @@ def epochs_for(sample_count, params):
 def fingerprint(description):
     """Compute a short digest of what a training run is fed with, to refuse resuming on something else."""
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _fingerprint_of_blocks(weights, parts):
+    """Compute `fingerprint` of [weights, parts], each block as (name, params of its shard, first, last).
+
+    The text is never whole: that of 100,000 shards takes gigabytes. Only the shard of the last block is kept.
+    """
+    digest = hashlib.sha256(f"[{json.dumps(weights)}, [".encode())
+    for number, part in enumerate(parts):
+        digest.update(b", [" if number else b"[")
+        shard, text = None, ""
+        for at, block in enumerate(part):
+            if block.shard is not shard:
+                shard = block.shard
+                text = f"{json.dumps(shard.path.name)}, {json.dumps(shard.params, sort_keys=True)}"
+            digest.update(f"{', ' if at else ''}[{text}, {block.first}, {block.last}]".encode())
+        digest.update(b"]")
+    digest.update(b"]]")
+    return digest.hexdigest()[:16]
 
 
 def read_ahead(items, depth):

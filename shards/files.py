@@ -16,7 +16,9 @@ A shard is one npz for each pair of a speech and a noise file. Plain `np.load(f,
 import hashlib
 import json
 import os
+import secrets
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,9 +26,11 @@ import numpy as np
 
 from console import BadInput, atomic_write, progress
 from params import differences
+from shards import index
 
 SAMPLES = "samples.npy"
 BY_SAMPLE = ("labels", "snr_db", "noise_field", "hrir", "room_rt60_s", "excerpt_start_s")  # arrays of n
+READERS = 8  # threads that open shards: over a network each waits most of the time
 OF_TALKERS = ("talker_azimuth_deg", "talker_level_db")  # (n, most talkers), of shards of other than one talker a sample
 
 
@@ -52,6 +56,8 @@ def _digest_of_names(speech, noise):
 def write_shard(path, count, pieces, arrays, params):
     """Write a shard whole; the same contents give the same bytes, and memory holds one piece at a time.
 
+    Two processes may write the same shard: the last one's stays.
+
     Parameters
     ----------
     path : path
@@ -65,7 +71,8 @@ def write_shard(path, count, pieces, arrays, params):
     BadInput : the disk refuses
 
     """
-    with atomic_write(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+    writer = secrets.token_hex(4)
+    with atomic_write(path, writer) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
         with archive.open(zipfile.ZipInfo(SAMPLES), "w", force_zip64=True) as entry:  # ZipInfo: a fixed date
             np.lib.format.write_array_header_1_0(
                 entry, {"descr": "<f2", "fortran_order": False, "shape": (count, *params.sample_shape)})
@@ -146,6 +153,41 @@ def _read_entry(archive, name):
         return np.lib.format.read_array(entry, allow_pickle=False)
 
 
+def open_folder(folder):
+    """Open every shard of a folder, by its index where that matches; what was read anew is added to the index.
+
+    Returns a dict of path to Shard, or to the BadInput that tells why there is none, sorted by path.
+    """
+    folder = Path(folder)
+    stamps = {path: index.stamp(path) for path in sorted(folder.glob("*.npz"))}
+    known = index.Index(folder, Shard._fields)
+    opened = {path: known.get(path.name, stamped) for path, stamped in stamps.items()}
+    unknown = [path for path, held in opened.items() if held is None]
+    opened = {path: held and Shard(path=path, **held) for path, held in opened.items()}
+    with ThreadPoolExecutor(READERS) as pool:
+        try:
+            for path, shard in zip(unknown, progress(pool.map(_shard_or_problem, unknown), total=len(unknown),
+                                                     unit=" shards", desc=f"opening {folder}")):
+                opened[path] = shard
+        finally:
+            pool.shutdown(cancel_futures=True)
+    if unknown or known.shards.keys() - {path.name for path in stamps}:
+        index.save(folder, {path.name: (stamps[path], _held(shard)) for path, shard in opened.items()
+                            if isinstance(shard, Shard)}, Shard._fields)
+    return opened
+
+
+def _shard_or_problem(path):
+    try:
+        return open_shard(path)
+    except BadInput as problem:
+        return problem
+
+
+def _held(shard):
+    return {name: value for name, value in shard._asdict().items() if name != "path"}
+
+
 def talkers_of(shards):
     """Collect who speaks in each sample of shards; in those of one talker a sample it is that one, at 0 dB.
 
@@ -181,13 +223,17 @@ def open_shards(folder, params, script):
 
     """
     folder = Path(folder)
-    paths = sorted(folder.glob("*.npz")) if folder.is_dir() else []
-    if not paths:
+    opened = open_folder(folder) if folder.is_dir() else {}
+    if not opened:
         raise BadInput(f"--data {folder} {'holds no shards' if folder.is_dir() else 'is not a folder'}; "
                        f"run {script} first or name its --out folder.")
-    shards = [open_shard(path) for path in progress(paths, unit=" shards", desc=f"opening {folder}")]
+    shards = list(opened.values())
     for shard in shards:
-        if differ := differences(shard.params, params.features | {"frames": shards[0].params["frames"]}):
+        if isinstance(shard, BadInput):
+            raise shard
+    wanted = params.features | {"frames": shards[0].params["frames"]}
+    for shard in shards:
+        if differ := differences(shard.params, wanted):
             raise BadInput(f"{shard.path} was made with other parameters ({differ}); "
                            f"make it again with {script} or take it out of the folder.")
     return shards

@@ -18,6 +18,9 @@ def parse_args(doc, split, argv=None):
     parser.add_argument("--seed", metavar="N", type=int, default=default.seed, help="(default: %(default)s)")
     parser.add_argument("--jobs", metavar="N", type=int, default=None,
                         help="shards made at the same time (default: one for each processor)")
+    parser.add_argument("--dask", metavar="ADDRESS",
+                        help="make the shards on a Dask cluster: tcp://host:8786 or a scheduler file "
+                             "(docs/cluster.md); needs requirements-cluster.txt")
     parser.add_argument("--listen", metavar="DIR", help="also write the first mixture, one wav for each azimuth")
     parser.add_argument("--overwrite", action="store_true",
                         help="remove the shards of --out that other parameters or files made")
@@ -28,6 +31,8 @@ def parse_args(doc, split, argv=None):
                         help="of --recordings of more than two channels: which are the ears, counted from 1")
     scene_flags = add_scene_flags(parser, split)
     args = parser.parse_args(argv)
+    if args.dask and args.jobs is not None:
+        raise BadInput("--jobs does nothing with --dask, whose workers have threads of their own; leave it out.")
     args.jobs = console.processors() if args.jobs is None else args.jobs
     if args.jobs < 1:
         raise BadInput(f"--jobs {args.jobs} is not possible: it takes 1 or more.")

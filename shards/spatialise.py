@@ -3,6 +3,7 @@
 shards/recipe.py holds the recipe of a sample, shards/flags.py the flags.
 """
 import json
+import os
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -16,8 +17,9 @@ import hrir
 from console import BadInput, warn
 from params import SINCE_0_4, TALKERS, differences
 from shards import flags, recordings
-from shards.audio import AudioCache, find_audio, write_wav
-from shards.files import BY_SAMPLE, OF_TALKERS, open_shard, shard_name, write_shard
+from shards.audio import AudioCache, audio_paths, find_audio, write_wav
+from shards.files import BY_SAMPLE, OF_TALKERS, open_folder, shard_name, write_shard
+from shards.folder import only_run
 from shards.recipe import PairPlan, has_competing_talkers, samples_of_pair, talkers_beside
 from sound import mixing
 
@@ -31,6 +33,8 @@ def main(doc, split, argv=None, audio_cache=AudioCache):
     `audio_cache` is the class that reads the files and lists where their excerpts may begin.
     """
     params, args = flags.parse_args(doc, split, argv)
+    if args.dask:
+        _name_in_full(args)
     out = Path(args.out)
     if args.recordings:
         labelled, noise, bad = find_labelled(args, params)
@@ -52,11 +56,18 @@ def main(doc, split, argv=None, audio_cache=AudioCache):
 
     console.folder_for_output(out)
     made_with = scenes_with(heads, params)
-    missing = _missing(plans, made_with, out, args.overwrite)
-    size = int(np.prod(params.sample_shape)) * np.float16().nbytes
-    mixer, audio = mixing.Mixer(params, heads), audio_cache(params)
-    _require_disk_space(out, sum(plan.count(mixer) for plan in missing) * size)
-    _make_shards(missing, mixer, audio, made_with, args.jobs, f"Spatialise{split}")
+    with only_run(out):
+        missing = _missing(plans, made_with, out, args.overwrite)
+        size = int(np.prod(params.sample_shape)) * np.float16().nbytes
+        mixer, audio = mixing.Mixer(params, heads), audio_cache(params)
+        _require_disk_space(out, sum(plan.count(mixer) for plan in missing) * size)
+        if missing:
+            title = f"Spatialise{split}"
+            if args.dask:
+                _make_shards_on(args, missing, mixer, audio_cache, made_with, title)
+            else:
+                _make_shards(missing, mixer, audio, made_with, args.jobs, title)
+            open_folder(out)  # for the index
     if args.listen:
         _write_listening_examples(plans[0], mixer, audio, console.folder_for_output(args.listen))
 
@@ -151,25 +162,20 @@ def require_competing_talkers(speech, params):
 
 def _missing(plans, made_with, out, overwrite):
     """Return plans without an up-to-date shard; refuse what does not belong in `out`, or with `overwrite` remove it."""
-    for partial in out.glob("*.npz.partial"):  # a killed run's
-        partial.unlink()
     wanted = {plan.path: plan for plan in plans}
     missing, strangers = dict(wanted), []
-    for path in console.progress(sorted(out.glob("*.npz")), unit=" shards", desc=f"checking {out}"):
+    for path, shard in open_folder(out).items():
         plan = wanted.get(path)
-        try:
-            made_of = open_shard(path).params
-        except BadInput as problem:
+        if isinstance(shard, BadInput):
             if plan is None:
                 raise BadInput(f"{path} is not a shard of this project; move it away or choose another --out.") \
-                    from problem
-            warn(f"Making again: {problem}")
-            continue
-        if differ := differences(made_of, dict.fromkeys(OPTIONAL) | made_with):
+                    from shard
+            warn(f"Making again: {shard}")
+        elif differ := differences(shard.params, dict.fromkeys(OPTIONAL) | made_with):
             strangers.append((path, f"it was made with {differ}"))
         elif plan is None:
             strangers.append((path, "its audio is no longer in the folders"))
-        elif differences(made_of, plan.digests()):
+        elif differences(shard.params, plan.digests()):
             warn(f"Making again: {path.name}, because its speech or noise file was replaced.")
         else:
             del missing[path]
@@ -188,6 +194,22 @@ def _require_disk_space(out, size):
     if size > free:
         raise BadInput(f"{out} needs {size / 1e9:.1f} GB and its disk has {free / 1e9:.1f} GB left; free some space, "
                        "take fewer --excerpts or --snr-db, or choose another --out.")
+
+
+def _name_in_full(args):
+    """Make the paths of folders absolute: workers on other machines have other working folders."""
+    for name in ("out", "speech", "noise", "recordings"):
+        if getattr(args, name):
+            setattr(args, name, os.path.abspath(getattr(args, name)))
+
+
+def _make_shards_on(args, plans, mixer, audio_cache, made_with, title):
+    """Make shards on the cluster of --dask."""
+    from shards import cluster  # here, not above: Dask is imported where it is asked for alone
+
+    sources = [audio_paths(folder)[0] for folder in (args.recordings or args.speech, args.noise) if folder]
+    job = cluster.Job(_make_shard, plans, mixer.params, mixer.heads, audio_cache, made_with)
+    cluster.make_shards(args.dask, job, sources, title)
 
 
 def _make_shards(plans, mixer, audio, made_with, jobs, title):

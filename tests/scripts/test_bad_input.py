@@ -7,11 +7,12 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 import soundfile as sf
-from helpers import ROOT, one_sentence, run_process, run_script
+from helpers import ROOT, one_sentence, run_process, run_script, start_process
 
 import console
 
@@ -224,7 +225,26 @@ def test_a_disk_that_fills_keeps_what_was_made(folders):
     assert "disk is full" in refused.stderr
     assert "more__" in refused.stderr
     assert one_sentence(refused.stderr)
-    assert {path: path.read_bytes() for path in folders["--out"].iterdir()} == kept
+    assert {path: path.read_bytes() for path in folders["--out"].glob("*.npz")} == kept
+    assert not list(folders["--out"].glob("*.partial"))
+
+
+def test_two_runs_at_once_in_one_folder(folders):
+    """The second is refused in one sentence, and the first ends as if it had been alone."""
+    with start_process("SpatialiseTEST.py", *words_of(folders), "--excerpts", 20) as first:
+        while not list(folders["--out"].glob("*.partial")):
+            time.sleep(0.01)
+            assert first.poll() is None
+        refused = spatialise(folders, "--seed", 1, "--overwrite", status=2)
+        first.communicate()
+    assert "is being written by another run; wait" in refused.stderr
+    assert one_sentence(refused.stderr)
+    assert first.returncode == 0
+    made, = folders["--out"].glob("*.npz")
+    whole = made.read_bytes()
+    made.unlink()
+    spatialise(folders, "--excerpts", 20)
+    assert made.read_bytes() == whole
 
 
 def test_more_than_the_disk_holds_is_refused_before_it_begins(folders):

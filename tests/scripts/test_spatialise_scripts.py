@@ -144,7 +144,8 @@ def test_start_up_is_light():
     heard = subprocess.run([sys.executable, "-X", "importtime", str(ROOT / "SpatialiseTRAIN.py"), "--help"],
                            capture_output=True, text=True, check=True).stderr
     assert "scipy" in heard
-    assert not any(name in heard for name in ("tensorflow", "keras", "librosa", "numba", "matplotlib"))
+    assert not any(name in heard for name in ("tensorflow", "keras", "librosa", "numba", "matplotlib",
+                                              "distributed", "dask"))
 
 
 @pytest.mark.slow

@@ -161,6 +161,13 @@ def test_other_weights_or_shards_have_another_fingerprint(folders):
     assert feeds.ShardFeed(folders, PARAMS).fingerprint in fingerprints
 
 
+def test_the_fingerprint_of_blocks_is_that_of_their_whole_description(folders):
+    for blocks in ([], feeds.blocks_of(folders[0], 3)):
+        parts = [blocks, feeds.blocks_of(folders[1], 5)]
+        plain = [[(b.shard.path.name, b.shard.params, b.first, b.last) for b in part] for part in parts]
+        assert feeds._fingerprint_of_blocks([1.0, 0.5], parts) == feeds.fingerprint([[1.0, 0.5], plain])
+
+
 def test_folders_of_different_durations_are_refused(folders, fake_shard):
     longer = [fake_shard(f"c{i}.npz", f"c{i}", frames=12) for i in range(2)]
     with pytest.raises(BadInput, match="samples of 12 frames and .* of 10; make them again with one --frames"):
