@@ -8,7 +8,7 @@
     python TrainingCNN.py --from pretrained/best.keras --data BinSL_MINE --learning-rate 1e-4   # go on from a model
 
 A quarter of the speech files is kept for validation. Without --epochs or --samples training sees about 300,000 samples
-(10 to 15 minutes on 2 cores).
+(4 to 10 minutes on 2 cores).
 
 The networks are network/cnn.py (the default) and network/original.py, the loop is network/training.py.
 """
