@@ -67,7 +67,7 @@ def main(argv=None):
     print(f"{shipped}: best.keras, {(shipped / 'best.keras').stat().st_size / 1e6:.1f} MB; float16 changes answers to "
           f"{change['samples']} samples by {change['median_deg']:.4f} degrees (median) and at most "
           f"{change['largest_deg']:.4f}, a probability by at most {change['largest_probability']:.5f}.")
-    print("Copy the three files to pretrained/, export them for answers without TensorFlow, measure, and write the card:\n"
+    print("Copy the three files to pretrained/, export them for ONNX, measure, and write the card:\n"
           "  python tools/export.py pretrained/best.keras\n  python tools/make_golden_answer.py\n"
           "  python benchmarks/accuracy.py --audio DIR --people DIR --recordings DIR --room FILE FILE --sounds DIR "
           "--hrtf DIR\n  python tools/write_card.py")
