@@ -26,7 +26,6 @@ from shards.audio import find_audio
 from shards.on_the_fly import WavFeed
 
 SHARD_SAMPLES = 12_288          # that the first steps see again and again: 0.8 GB
-WARM_UP_SHARE = 0.02
 PEOPLE = 8                      # of the test, each with strangers.MIXTURES_OF_PERSON mixtures
 GRID_DEG = tuple(2.5 * step for step in range(-36, 37))
 MIXTURES = 15                   # of a condition: every speaker with every noise once
@@ -80,6 +79,7 @@ def main(argv=None):
 def trained(step, args, params):
     """Train the network of a step for so long: the Network, and how many samples it saw."""
     from network.model import Network
+    from network.training import learning_rate_at
 
     values = (WORLD if step.hears_world else {}) | {"azimuth_deg": GRID_DEG}
     if step.hears_people:
@@ -98,8 +98,7 @@ def trained(step, args, params):
         begin, seen = time.monotonic(), 0
         while (progress := (time.monotonic() - begin) / (60 * args.minutes)) < 1:
             samples, azimuth_deg = next(batches)
-            warm_up = min(1, progress / WARM_UP_SHARE + 0.01)
-            network.train(samples, azimuth_deg, params.learning_rate * warm_up * 0.5 * (1 + np.cos(np.pi * progress)))
+            network.train(samples, azimuth_deg, learning_rate_at(progress, params))
             seen += len(samples)
     return network, seen
 

@@ -113,7 +113,7 @@ def mix(wanted, name, source, speech, noise, params, mixtures):
     mixtures : int
 
     """
-    condition = conditions.Condition("talkers", name, "diffuse", wanted.frames, conditions.GRID_DEG, (SNR_DB,))
+    condition = _condition(wanted, name)
     params = replace(conditions.params_of(condition, params), talkers=(wanted.number,), talker_level_db=0.0,
                      least_talker_distance_deg=LEAST_DISTANCE_DEG)
     mixer, audio = mixing.Mixer(params, [conditions.head_of(condition, source, params)]), AudioCache(params)
@@ -166,7 +166,10 @@ def rows_of(wanted, name, mixed, systems):
         answer_deg, single_deg = answer(mixed.samples)
         for suffix, rows in groups.items():
             figures = scores.score(answer_deg[rows], mixed.azimuth_deg[rows], single_deg[rows])
-            told.append({"table": "talkers", "head": name, "variant": wanted.variant + suffix, "noise_field": "diffuse",
-                         "duration_s": round(0.02 + 0.02 * wanted.frames, 2), "snr_db": SNR_DB, "system": system}
-                        | figures)
+            told.append(_condition(wanted, name, wanted.variant + suffix).columns
+                        | {"snr_db": SNR_DB, "system": system} | figures)
     return told
+
+
+def _condition(wanted, name, variant=""):
+    return conditions.Condition("talkers", name, "diffuse", wanted.frames, conditions.GRID_DEG, (SNR_DB,), variant)

@@ -1,7 +1,7 @@
 """Read answers out of a network's outputs: azimuths, how far they may err, whether there is a source, and where else.
 
     listener.hear(samples)                        # (n, bin, frame, 2) -> Hearing
-    listener.hear_rows(cues, starts)              # the same of windows of a recording, (bin, frame, 2)
+    listener.hear_rows(cues, starts, frames)      # the same of windows of a recording, (bin, frame, 2)
 
 Any runtime may compute the outputs: Keras (model.py) or one without TensorFlow (light.py).
 """

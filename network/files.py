@@ -103,7 +103,9 @@ def _half(weights):
             if isinstance(entry, h5py.Group):
                 copied = target.require_group(name)
             else:
-                copied = target.create_dataset(name, data=_half_where_exact(entry[()]))
+                value = entry[()]
+                is_matrix = value.ndim > 1 and value.dtype == np.float32
+                copied = target.create_dataset(name, data=half_where_exact(value) if is_matrix else value)
             copied.attrs.update(entry.attrs)
 
         source.visititems(copy)
@@ -111,9 +113,12 @@ def _half(weights):
     return buffer.getvalue()
 
 
-def _half_where_exact(value):
-    if value.ndim < 2 or value.dtype != np.float32:
-        return value
+def half_where_exact(value):
+    """Give an array of float32 as float16 if that loses nothing, else as it is.
+
+    >>> [half_where_exact(np.float32([each])).dtype.name for each in (0.5, 0.1)]
+    ['float16', 'float32']
+    """
     with np.errstate(over="ignore"):
         half = value.astype(np.float16)
     return half if np.array_equal(half, value) else value

@@ -28,7 +28,7 @@ from onnx import TensorProto, helper, numpy_helper
 from network.backend import keras
 from network.cells import BAND_CELLS, BANDS, CELLS
 from network.cnn import CONTEXT_STEPS
-from network.files import description_of
+from network.files import description_of, half_where_exact
 from network.layers import LEAST_CONTRAST, VOTE_SHARPNESS
 from network.light import DESCRIPTION
 from network.segments import STEP_FRAMES
@@ -55,10 +55,10 @@ class _Nodes:
         if isinstance(value, str):
             return value
         name, value = f"constant_{len(self.constants)}", np.array(value, order="C")
-        half = value.astype(np.float16) if value.dtype == np.float32 and value.size >= LEAST_HALF else None
-        is_half = half is not None and np.array_equal(half, value)
-        self.constants.append(numpy_helper.from_array(half if is_half else value, name))
-        return self("Cast", name, to=TensorProto.FLOAT) if is_half else name
+        if value.dtype == np.float32 and value.size >= LEAST_HALF:
+            value = half_where_exact(value)
+        self.constants.append(numpy_helper.from_array(value, name))
+        return self("Cast", name, to=TensorProto.FLOAT) if value.dtype == np.float16 else name
 
     def sliced(self, values, begin, end, axis):
         """Take a part of one axis."""

@@ -108,6 +108,6 @@ class LightNetwork(Listener):
                                         "segments": bounds.reshape(-1, 2).astype(np.int32), **self._head})
 
 
-def _threads():
+def _threads():  # console.processors asks joblib, which answers alone do not need
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(available, MOST_THREADS)

@@ -290,11 +290,13 @@ def _make_chunk(part, epoch, number):
                                         lambda rng, other_than=file: _draw_clip(part, rng, other_than)[1])
             snrs_db = mixer.snrs_db(rng, noise)
             gain = noise_gain(speeches[0].front, noise.signals, snrs_db[rng.integers(len(snrs_db))])
-            drawn = talkers.draw(rng, speeches, params)
-            mixer.cues(talkers.mix(speeches, drawn, params), noise, gain, out=cues)
-            rows = order[at:at + azimuths]
+            rows, speech = order[at:at + azimuths], speeches[0]
+            sources_deg[rows, 0] = speech.azimuth_deg + turned_deg
+            if params.has_talkers:
+                speech = talkers.mix(speeches, talkers.draw(rng, speeches, params), params)
+                sources_deg[rows, :params.most_talkers] = speech.talkers.azimuth_deg + turned_deg
+            mixer.cues(speech, noise, gain, out=cues)
             samples[rows], heads[rows] = cues, head
-            sources_deg[rows, :params.most_talkers] = drawn.azimuth_deg + turned_deg
             if noise.has_point_source:
                 sources_deg[rows, -1] = np.inf
             at += azimuths
