@@ -16,9 +16,8 @@ A shard is one npz for each pair of a speech and a noise file. Plain `np.load(f,
 import hashlib
 import json
 import os
-import secrets
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +26,7 @@ import numpy as np
 from console import BadInput, atomic_write, progress
 from params import differences
 from shards import index
+from shards.threads import in_threads
 
 SAMPLES = "samples.npy"
 BY_SAMPLE = ("labels", "snr_db", "noise_field", "hrir", "room_rt60_s", "excerpt_start_s")  # arrays of n
@@ -71,8 +71,7 @@ def write_shard(path, count, pieces, arrays, params):
     BadInput : the disk refuses
 
     """
-    writer = secrets.token_hex(4)
-    with atomic_write(path, writer) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+    with atomic_write(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
         with archive.open(zipfile.ZipInfo(SAMPLES), "w", force_zip64=True) as entry:  # ZipInfo: a fixed date
             np.lib.format.write_array_header_1_0(
                 entry, {"descr": "<f2", "fortran_order": False, "shape": (count, *params.sample_shape)})
@@ -164,24 +163,20 @@ def open_folder(folder):
     opened = {path: known.get(path.name, stamped) for path, stamped in stamps.items()}
     unknown = [path for path, held in opened.items() if held is None]
     opened = {path: held and Shard(path=path, **held) for path, held in opened.items()}
-    with ThreadPoolExecutor(READERS) as pool:
-        try:
-            for path, shard in zip(unknown, progress(pool.map(_shard_or_problem, unknown), total=len(unknown),
-                                                     unit=" shards", desc=f"opening {folder}")):
-                opened[path] = shard
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with closing(in_threads(_path_and_shard, unknown, READERS)) as read:
+        for path, shard in progress(read, total=len(unknown), unit=" shards", desc=f"opening {folder}"):
+            opened[path] = shard
     if unknown or known.shards.keys() - {path.name for path in stamps}:
         index.save(folder, {path.name: (stamps[path], _held(shard)) for path, shard in opened.items()
                             if isinstance(shard, Shard)}, Shard._fields)
     return opened
 
 
-def _shard_or_problem(path):
+def _path_and_shard(path):
     try:
-        return open_shard(path)
+        return path, open_shard(path)
     except BadInput as problem:
-        return problem
+        return path, problem
 
 
 def _held(shard):
