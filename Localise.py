@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from console import BadInput
+from console import BadInput, CannotWrite
 from network.balance import Balance
 from network.likelihood import template_cues
 from network.opening import open_network, shipped_model
@@ -37,6 +37,7 @@ from scores import page, plots
 from scores.exports import FORMATS, Localised, overall, overall_of_source
 from scores.labels import side_of
 from shards.audio import CutShort, audio_paths, ear_blocks
+from shards.folder import only_run
 from shards.listening import listening_copy
 from shards.microphone import microphone_blocks
 
@@ -99,9 +100,16 @@ def main(argv=None):
     if args.live:
         live(microphone_blocks(params, args.device), tracker(), args.swap_ears, args.sources)
         return
-    out, done, pages, problems = console.folder_for_output(args.out), [], [], []
+    names = output_names(recordings)
+    with only_run(args.out, {Path(args.out, name).parent for name in names.values()}) as out:
+        localise_all(recordings, names, tracker, args, out)
+
+
+def localise_all(recordings, names, tracker, args, out):
+    """Localise one recording after another, each with a new `tracker()`, and write them under their names in `out`."""
+    done, pages, problems = [], [], []
     shown = {path: path.relative_to(folder) for folder, path in recordings}
-    for path, name in output_names(recordings).items():
+    for path, name in names.items():
         try:
             with console.kept_warnings() as warnings:
                 tracked = localise(path, tracker(), args)
@@ -115,6 +123,8 @@ def main(argv=None):
                 pages.append(page.row(localised, f"{name}.html"))
             done.append(told)
             print(f"{shown[path]}: {told['summary']}")
+        except CannotWrite:
+            raise
         except BadInput as problem:
             if len(recordings) == 1:
                 raise
