@@ -2,6 +2,8 @@
 
     python Localise.py talk.wav                          # -> localised/talk.csv, talk.png
     python Localise.py talk.wav --html                   # and talk.html: it plays, and shows where each source is
+    python Localise.py talk.wav --video                  # and talk.mp4: head, spectrogram and sound; needs PyAV
+    python Localise.py talk.wav --video-over film.mp4    # the head in a corner of another video
     python Localise.py recordings/ --format csv json     # every audio file of a folder, in several formats
     python Localise.py meeting.wav --channels 3 4        # of several channels the left and the right ear
     python Localise.py talk.wav --head MINE.sofa         # compared with your own head, as measured
@@ -14,7 +16,7 @@ around. Negative is left. Rows that contradict their neighbours follow them (car
 import json
 import sys
 from collections import Counter
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from glob import glob
 from pathlib import Path
@@ -29,14 +31,16 @@ from network.opening import open_network, shipped_model
 from network.sources import MOST_SOURCES, Follower
 from network.tracking import Tracker, hop_frames_of
 from params import Params
-from scores import page, plots
+from scores import frames, page, plots
 from scores.exports import FORMATS, Localised, overall, overall_of_source
 from scores.labels import side_of
+from shards import video
 from shards.audio import CutShort, audio_paths, ear_blocks
 from shards.listening import listening_copy
 from shards.microphone import microphone_blocks
 
-RESULTS = {".png", ".html", ".csv", ".json", ".textgrid", ".vtt"}  # endings of what is written under a recording's name
+# endings of what is written under a recording's name
+RESULTS = {".png", ".html", ".mp4", ".webm", ".csv", ".json", ".textgrid", ".vtt"}
 OVERVIEW = "all_recordings"  # the table over several recordings
 COUNTS = ("no source", "one source", "two sources", "three sources", "four sources")
 LONGEST_TOLD = 3        # intervals in the line of a recording that was heard in several places
@@ -60,6 +64,7 @@ def parse_args(argv=None):
                         help=f"one or several of {', '.join(FORMATS)} (default: csv)")
     parser.add_argument("--html", action="store_true",
                         help="also a page that plays the recording and shows where each source is")
+    video.add_flags(parser)
     parser.add_argument("--swap-ears", action="store_true", help="the first channel is the right ear")
     parser.add_argument("--channels", metavar=("LEFT", "RIGHT"), nargs=2, type=int,
                         help="which channels are the ears, counted from 1 (default: 1 2)")
@@ -78,6 +83,7 @@ def parse_args(argv=None):
         raise BadInput(f"--format {' '.join(args.format)} is not possible; choose from {', '.join(FORMATS)}.")
     if bool(args.recordings) == args.live:
         raise BadInput("Localise.py takes recordings or --live, and not both; name a file or a folder.")
+    args.encoders = video.encoders_asked_for(args)
     args.model = args.model or shipped_model()
     return replace(default, hop_s=args.hop_s, channels=tuple(args.channels or ())), args
 
@@ -97,7 +103,10 @@ def main(argv=None):
         return
     out, done, pages, problems = console.folder_for_output(args.out), [], [], []
     shown = {path: path.relative_to(folder) for folder, path in recordings}
-    for path, name in output_names(recordings).items():
+    names = output_names(recordings)
+    if args.encoders:
+        video.check(args.video_over, {path: video_of(out / name, args) for path, name in names.items()})
+    for path, name in names.items():
         try:
             with console.kept_warnings() as warnings:
                 tracked = localise(path, tracker(), args)
@@ -109,6 +118,8 @@ def main(argv=None):
                 overview = f"{'../' * name.count('/')}{OVERVIEW}.html" if len(recordings) > 1 else None
                 write_page(localised, path, out / name, args, overview)
                 pages.append(page.row(localised, f"{name}.html"))
+            if args.encoders:
+                write_video(localised, path, video_of(out / name, args), args)
             done.append(told)
             print(f"{shown[path]}: {told['summary']}")
         except BadInput as problem:
@@ -122,7 +133,8 @@ def main(argv=None):
         write_text(out / OVERVIEW, ".json", json.dumps(done, indent=1))
         if pages:
             write_text(out / OVERVIEW, ".html", page.index(pages))
-    endings = [*(FORMATS[each][0] for each in args.format), *([".html"] if args.html else [])]
+    endings = [*(FORMATS[each][0] for each in args.format), *([".html"] if args.html else []),
+               *([f"{args.encoders.ending} ({args.encoders.in_words})"] if args.encoders else [])]
     print(f"{out}: {len(done)} recording(s), {', '.join(endings)} and .png of each"
           + (f"; {OVERVIEW}.json{' and .html' if pages else ''} over all" if len(recordings) > 1 else "")
           + (f"; skipped {len(problems)}, named above." if problems else "."))
@@ -236,6 +248,20 @@ def write_page(localised, path, stem, args, link_back):
         with console.atomic_write(stem.with_name(name)) as partial:
             sound.write(partial)
     write_text(stem, ".html", page.html(localised, sound.media_type, name if is_beside else sound.read(), link_back))
+
+
+def video_of(stem, args):
+    """Name the video of a recording; `stem` is its path without the ending."""
+    return stem.with_name(stem.name + args.encoders.ending)
+
+
+def write_video(localised, path, to, args):
+    """Write the video of a recording with the sound of its ears, or the head over the picture of --video-over."""
+    ears = listening_copy(path, args.channels, args.swap_ears).blocks(video.SOUND_RATE_HZ)
+    with video.Film(args.video_over) if args.video_over else nullcontext() as film:
+        drawn = frames.Inset(localised, film) if film else frames.Frames(localised, *(args.video_size or video.SIZE))
+        video.write(to, args.encoders, drawn.at, film.rate if film else video.RATE, localised.seconds, ears,
+                    localised.name, page.made_in_words(localised.made_with))
 
 
 def in_words(track, seconds):

@@ -116,7 +116,7 @@ def test_a_track_is_drawn_right_on_top_within_the_recording():
 def test_the_spectrogram_has_the_highest_frequency_on_top_and_dark_where_loud():
     power = np.full((320, 10), 1e-9)
     power[300:] = 1.0
-    grey = page._grey(power)
+    grey = page.grey_levels(power)
     assert grey.shape == (160, 10)
     assert grey[:10].max() < grey[10:].min()
 
