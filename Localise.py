@@ -259,6 +259,8 @@ def write_video(localised, path, to, args):
     """Write the video of a recording with the sound of its ears, or the head over the picture of --video-over."""
     ears = listening_copy(path, args.channels, args.swap_ears).blocks(video.SOUND_RATE_HZ)
     with video.Film(args.video_over) if args.video_over else nullcontext() as film:
+        if film:
+            film.warn_of_length(localised.seconds)
         drawn = frames.Inset(localised, film) if film else frames.Frames(localised, *(args.video_size or video.SIZE))
         video.write(to, args.encoders, drawn.at, film.rate if film else video.RATE, localised.seconds, ears,
                     localised.name, page.made_in_words(localised.made_with))

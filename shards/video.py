@@ -22,24 +22,27 @@ RATE, LEAST_RATE, GREATEST_RATE = 25, 10, 60  # frames a second; the latter two 
 LEAST_SIDE, GREATEST_SIDE = 320, 1920                # pixels of the longer side of a given video; others are scaled
 SIZE = (1280, 720)               # of a video of ours
 LEAST_SIZE, GREATEST_SIZE = 160, 3840
+LONGEST_UNTOLD_S = 0.5           # by which a given video may be longer or shorter than the recording
 MADE_BY_US = "Made with "        # begins the comment of every video of ours
 BT709, LIMITED_RANGE = 1, 1      # numbers of FFmpeg for the colours of HD video
 
 
 class Encoders(NamedTuple):
-    """Name a container's ending, its encoders of picture and sound, the options of the former, and both in words."""
+    """Name a container's ending and options, its encoders of picture and sound, those of the picture, both in words."""
 
     ending: str
+    options: dict
     picture: str
     sound: str
-    options: dict
+    picture_options: dict
     in_words: str
 
 
 CHOICES = (
-    Encoders(".mp4", "libx264", "aac", {"preset": "veryfast", "crf": "20"}, "H.264 and AAC"),
-    Encoders(".webm", "libvpx-vp9", "libopus", {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": "30",
-                                                "b": "0"}, "VP9 and Opus"),
+    Encoders(".mp4", {"movflags": "+faststart"}, "libx264", "aac", {"preset": "veryfast", "crf": "20"},
+             "H.264 and AAC"),
+    Encoders(".webm", {}, "libvpx-vp9", "libopus",
+             {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": "30", "b": "0"}, "VP9 and Opus"),
 )
 
 
@@ -120,7 +123,7 @@ def write(path, chosen, frame_at, rate, seconds, blocks, title, comment):
 
     Parameters
     ----------
-    path : path
+    path : Path
     chosen : Encoders
     frame_at : callable, time in seconds -> np.ndarray [shape=(height, width, 3 or 4)], uint8, of even sizes
     rate : number, frames a second
@@ -137,12 +140,12 @@ def write(path, chosen, frame_at, rate, seconds, blocks, title, comment):
     rate = Fraction(rate).limit_denominator(1001)
     with atomic_write(path) as partial:
         with av.open(f"file:{partial}", "w", format=chosen.ending[1:],
-                     options={"movflags": "+faststart", "fflags": "+bitexact"}) as out:
+                     options={"fflags": "+bitexact"} | chosen.options) as out:
             out.metadata.update(title=title, comment=comment)
             frame = frame_at(0.0)
             picture = _picture_stream(out, chosen, rate, frame.shape)
             sound = _Sound(av, out, chosen, blocks)
-            for number in progress(range(max(1, math.ceil(seconds * rate))), unit=" frames", desc=str(path)):
+            for number in progress(range(max(1, math.ceil(seconds * rate))), unit=" frames", desc=path.name):
                 time_s = number / rate
                 frame = frame_at(float(time_s))
                 encoded = av.VideoFrame.from_ndarray(frame, format="rgba" if frame.shape[2] == 4 else "rgb24")
@@ -155,7 +158,7 @@ def write(path, chosen, frame_at, rate, seconds, blocks, title, comment):
 
 
 def _picture_stream(out, chosen, rate, shape):
-    stream = out.add_stream(chosen.picture, rate=rate, options=chosen.options)
+    stream = out.add_stream(chosen.picture, rate=rate, options=chosen.picture_options)
     stream.height, stream.width, stream.pix_fmt = *shape[:2], "yuv420p"
     context = stream.codec_context
     context.time_base, context.gop_size = 1 / rate, max(1, round(5 * rate))  # players seek to every fifth second
@@ -236,6 +239,12 @@ class Film:
         if self._picture is None:
             self._picture = self._upright(self._current)
         return self._picture
+
+    def warn_of_length(self, seconds):
+        """Warn where the recording, of so many seconds, lasts longer or shorter."""
+        if self.seconds and abs(self.seconds - seconds) > LONGEST_UNTOLD_S:
+            what = "its last picture stays to the end" if self.seconds < seconds else "what follows is left out"
+            warn(f"--video-over {self._path} lasts {self.seconds:.1f} s and the recording {seconds:.1f} s; {what}.")
 
     def _advance(self):
         try:
