@@ -212,7 +212,7 @@ class Film:
         self._stream = streams[0]
         self._stream.thread_type = "AUTO"
         self.rate = min(max(self._stream.average_rate or RATE, LEAST_RATE), GREATEST_RATE)
-        self._frames, self._count = self._container.decode(self._stream), 0
+        self._frames, self._count = self._decoded(), 0
         self._current = self._picture = None
         self._advance()
         if self._next is None:
@@ -247,16 +247,26 @@ class Film:
             warn(f"--video-over {self._path} lasts {self.seconds:.1f} s and the recording {seconds:.1f} s; {what}.")
 
     def _advance(self):
-        try:
-            self._next = next(self._frames, None)
-        except self._problems:
-            warn(f"--video-over {self._path} is damaged from {self._next_s if self._count else 0:.1f} s on; its last "
-                 "picture before stays.")
-            self._next = None
+        self._next = next(self._frames, None)
         if self._next is not None:
             time_s = self._next.time
             self._next_s = float(self._count / self.rate) if time_s is None else time_s - self._begins_s
             self._count += 1
+
+    def _decoded(self):
+        """Yield the frames of the film, but for those that cannot be decoded."""
+        packets, is_told = self._container.demux(self._stream), False
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    return
+                yield from packet.decode()
+            except self._problems:
+                if self._count and not is_told:
+                    is_told = True
+                    warn(f"--video-over {self._path} is damaged from {self._next_s:.1f} s on; where a picture is "
+                         "missing, the one before stays.")
 
     def _begin_of_sound(self, av):
         """Tell when the first sample of the sound is, 0 without any: a recording taken of this file begins there."""

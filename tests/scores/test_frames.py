@@ -14,7 +14,7 @@ from scores.frames import Frames, Inset, Moments, words_of
 WIDTH, HEIGHT = 1280, 720
 RED, BLUE, ORANGE = (markup.LIGHT[at] for at in (0, 1, 2))
 NOBODY = Track(TIME_S, *np.full((2, 190), np.nan), np.zeros(190), np.zeros(190))
-NAMES = ["$x^2 & <b>.wav", "\u65e5\u672c\u8a9e \U0001f600 \u05e9\u05dc\u05d5\u05dd.wav", "t\udce9.wav", "n" * 255]
+NAMES = ["$\\frac{$ & <b>.wav", "\u65e5\u672c\u8a9e \U0001f600 \u05e9\u05dc\u05d5\u05dd.wav", "t\udce9.wav", "n" * 255]
 
 
 def of_color(picture, color, tolerance=2):

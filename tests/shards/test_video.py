@@ -3,6 +3,7 @@ import os
 import resource
 import sys
 from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -79,11 +80,14 @@ def test_colours_are_those_given(tmp_path):
     np.testing.assert_allclose(picture.mean(axis=(0, 1)), (214, 39, 40), atol=4)
 
 
-def test_a_video_says_what_it_was_made_of_and_is_the_same_again(tmp_path):
-    one, other = (write(tmp_path / name, seconds=0.4) for name in ("one.mp4", "other.mp4"))
+@pytest.mark.parametrize("chosen", AVAILABLE, ids=lambda each: each.ending)
+def test_a_video_says_what_it_was_made_of_and_is_the_same_again(tmp_path, chosen):
+    one, other = (write(tmp_path / f"{name}{chosen.ending}", chosen, seconds=0.4) for name in ("one", "other"))
     with av.open(str(one)) as container:
-        assert container.metadata["title"] == "title"
-        assert container.metadata["comment"] == "Made with care"
+        tags = {name.lower(): text for name, text in container.metadata.items()}
+    assert tags["title"] == "title"
+    assert tags["comment"] == "Made with care"
+    video.check(None, {tmp_path: one})                                 # known as ours
     assert one.read_bytes() == other.read_bytes()
 
 
@@ -104,8 +108,9 @@ def test_sound_is_read_as_the_picture_goes_on(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names are not bytes here")
-def test_names_of_any_bytes_are_written_and_read(tmp_path):
-    path = write(tmp_path / os.fsdecode(b"a:b %d \xe9.mp4"), seconds=0.2)
+def test_names_of_any_bytes_are_written_and_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = write(Path(os.fsdecode(b"a:b %d \xe9.mp4")), seconds=0.2)   # a is no protocol
     assert len(frames_of(path)) == 5
     with video.Film(path) as film:
         assert film.at(0).shape[2] == 3
@@ -162,13 +167,15 @@ def test_no_flag_no_video():
 
 
 def test_a_file_of_the_user_is_not_overwritten(tmp_path):
-    recording, of_user, of_ours = (tmp_path / name for name in ("a.wav", "theirs.mp4", "ours.mp4"))
+    recording, of_user, of_camera, of_ours = (
+        tmp_path / name for name in ("a.wav", "theirs.mp4", "camera.mp4", "ours.mp4"))
     recording.touch()
     write(of_ours, seconds=0.2)
+    video.write(of_camera, video.encoders(), grey, 25, 0.2, ears_with_burst(), "holidays", "Made on holiday")
     of_user.write_bytes(b"precious")
     video.check(None, {recording: of_ours})
     video.check(None, {recording: tmp_path / "new.mp4"})
-    for target, film in ((of_user, None), (of_ours, of_ours)):
+    for target, film in ((of_user, None), (of_camera, None), (of_ours, of_ours)):
         with pytest.raises(BadInput, match=f"{target.name} exists and was not made by"):
             video.check(film, {recording: target})
     with pytest.raises(BadInput, match="exists"):
@@ -269,6 +276,18 @@ def test_a_film_that_is_cut_short_keeps_its_last_picture(tmp_path):
     shown = numbers_at(path, [0.0, 0.2, 10.0])
     assert shown[:2] == [0, 2]
     assert 2 <= shown[2] < 39
+
+
+def test_a_film_that_is_damaged_goes_on_where_it_is_whole(tmp_path, capsys):
+    path = film(tmp_path / "film.mp4", size=(320, 240), count=40)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 3
+    data[middle:middle + 60] = bytes(60)
+    path.write_bytes(data)
+    shown = numbers_at(path, [0.0, 0.5, 3.9])
+    assert shown[:2] == [0, 5]
+    assert shown[2] > 30
+    assert "film.mp4 is damaged from" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("seconds", "says"), [
