@@ -24,7 +24,8 @@ SIZE = (1280, 720)               # of a video of ours
 LEAST_SIZE, GREATEST_SIZE = 160, 3840
 LONGEST_UNTOLD_S = 0.5           # by which a given video may be longer or shorter than the recording
 MADE_BY_US = "Made with "        # begins the comment of every video of ours
-BT709, LIMITED_RANGE = 1, 1      # numbers of FFmpeg for the colours of HD video
+BT709, UNSPECIFIED, LIMITED_RANGE = 1, 2, 1  # numbers of FFmpeg for the colours of video: HD, not said, not all of 255
+LEAST_HD_HEIGHT = 720            # from which on players take colours of which nothing is said for those of HD
 
 
 class Encoders(NamedTuple):
@@ -84,15 +85,17 @@ def check(film, targets):
         with Film(film):
             pass
     for target in targets.values():
-        if target.exists() and not _is_ours(target, [*targets, *([film] if film else [])]):
+        if not target.exists():
+            continue
+        if any(target.samefile(each) for each in (*targets, *([film] if film else []))):
+            raise BadInput(f"{target} is to be read, and its video would have its name; choose another --out.")
+        if not _is_ours(target):
             raise BadInput(f"{target} exists and was not made by this script; choose another --out, or rename it.")
 
 
-def _is_ours(path, inputs):
-    """Tell whether a video was made by `write` and is none of the files that are read."""
+def _is_ours(path):
+    """Tell whether a video was made by `write`."""
     av = _pyav("--video")
-    if any(path.samefile(each) for each in inputs):
-        return False
     try:
         with av.open(f"file:{path}") as container:
             tags = {name.lower(): text for name, text in container.metadata.items()}
@@ -218,7 +221,7 @@ class Film:
         if self._next is None:
             self._container.close()
             raise self._unreadable()
-        self._turns = round(getattr(self._next, "rotation", 0) / 90) % 4  # counter-clockwise, as a phone was held
+        self._turns = round(self._next.rotation / 90) % 4  # counter-clockwise, as a phone was held
         self.width, self.height = self._size()
         duration = self._stream.duration
         self.seconds = float(duration * self._stream.time_base if duration else
@@ -284,7 +287,10 @@ class Film:
 
     def _upright(self, frame):
         width, height = (self.height, self.width) if self._turns % 2 else (self.width, self.height)
-        picture = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
+        is_hd = frame.colorspace == BT709 or frame.colorspace == UNSPECIFIED and frame.height >= LEAST_HD_HEIGHT
+        picture = frame.reformat(  # RGB has no such matrix, but PyAV before 17 heeds the source's only beside another
+            width=width, height=height, format="rgb24", src_colorspace="ITU709" if is_hd else "ITU601",
+            dst_colorspace="ITU601").to_ndarray()
         return np.ascontiguousarray(np.rot90(picture, self._turns))
 
     def _unreadable(self):

@@ -76,8 +76,12 @@ def test_picture_and_sound_keep_time(tmp_path, chosen):
 
 def test_colours_are_those_given(tmp_path):
     red = np.tile(np.array([214, 39, 40, 255], np.uint8), (48, 64, 1))
-    (_, picture), *_ = frames_of(write(tmp_path / "out.mp4", frame_at=lambda _: red, seconds=0.2))
-    np.testing.assert_allclose(picture.mean(axis=(0, 1)), (214, 39, 40), atol=4)
+    path = write(tmp_path / "out.mp4", frame_at=lambda _: red, seconds=0.2)
+    with av.open(str(path)) as container:
+        luma = next(container.decode(video=0)).to_ndarray(format="yuv420p")[:48].mean()
+    assert luma == pytest.approx(16 + 219 / 255 * (0.2126 * 214 + 0.7152 * 39 + 0.0722 * 40), abs=1.5)  # ITU-R BT.709
+    with video.Film(path) as given:
+        np.testing.assert_allclose(given.at(0).mean(axis=(0, 1)), (214, 39, 40), atol=4)
 
 
 @pytest.mark.parametrize("chosen", AVAILABLE, ids=lambda each: each.ending)
@@ -175,11 +179,12 @@ def test_a_file_of_the_user_is_not_overwritten(tmp_path):
     of_user.write_bytes(b"precious")
     video.check(None, {recording: of_ours})
     video.check(None, {recording: tmp_path / "new.mp4"})
-    for target, film in ((of_user, None), (of_camera, None), (of_ours, of_ours)):
+    for target in (of_user, of_camera):
         with pytest.raises(BadInput, match=f"{target.name} exists and was not made by"):
-            video.check(film, {recording: target})
-    with pytest.raises(BadInput, match="exists"):
-        video.check(None, {of_ours: of_ours})
+            video.check(None, {recording: target})
+    for film, read in ((of_ours, recording), (None, of_ours)):
+        with pytest.raises(BadInput, match="ours.mp4 is to be read, and its video would have its name"):
+            video.check(film, {read: of_ours})
 
 
 def test_one_film_is_for_one_recording(tmp_path):
