@@ -41,9 +41,7 @@ model: $(VENV)/runtime.installed
 	$(PY) tools/make_model.py --speech "$(SPEECH)" --noise "$(NOISE)" --people "$(PEOPLE)" --out "$(OUT)"
 
 bench: $(VENV)/dev.installed
-	$(PY) benchmarks/spatialise.py
-	$(PY) benchmarks/feed.py
-	$(PY) benchmarks/network.py
+	$(PY) benchmarks/speed.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
