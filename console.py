@@ -80,15 +80,19 @@ class _Lines(tqdm):
     """Progress in lines, for what does not move a cursor; silent where the total is not known."""
 
     def __init__(self, iterable=None, **options):
-        self.next_s = FIRST_LINE_S
+        self.next_s, self.first = FIRST_LINE_S, None
         super().__init__(iterable, file=io.StringIO(), mininterval=1.0, **options)
 
     def display(self, msg=None, pos=None):
         """Print a line when it is time: tqdm calls this once in `mininterval` at most."""
         elapsed_s = self.format_dict["elapsed"]
-        if msg is None and self.total and 0 < self.n < self.total and elapsed_s >= self.next_s:
+        if msg is not None or not self.total or not 0 < self.n < self.total:
+            return
+        self.first = self.first or (self.n, elapsed_s)  # what lies before is start-up, and tells nothing of the rest
+        done, in_s = self.n - self.first[0], elapsed_s - self.first[1]
+        if done and elapsed_s >= self.next_s:
             self.next_s = elapsed_s + LINES_S
-            left_s = elapsed_s * (self.total - self.n) / self.n
+            left_s = in_s * (self.total - self.n) / done
             left = f"{left_s:.0f} s" if left_s < 100 else f"{left_s / 60:.0f} min"
             with suppress(OSError):  # a full disk or a reader that has gone: no reason to stop the work
                 print(f"{self.desc}: {100 * self.n / self.total:.0f} % done, about {left} left.", file=sys.stderr,

@@ -63,20 +63,21 @@ def setup(args):
 def demo(args):
     """Make audio and samples, train a network and score it, all at a small size."""
     python = prepare(args.venv, "requirements.txt")
+    resume = ["--resume"] if (ROOT / "checkpoints" / "last.keras").exists() else []
     steps = [
         DemoStep("Making demo audio: a speech synthesiser plays 25 talkers, and there are 6 noises.",
-                 ["tools/make_demo_audio.py"], 8),
+                 ["tools/make_demo_audio.py"], 5),
         DemoStep("Making training data: speech from 37 directions, in noise, as the two ears of a dummy head hear it.",
                  ["SpatialiseTRAIN.py", "--excerpts", args.excerpts, "--snr-range-db", *args.snr_range_db],
-                 3 + 1.2 * args.excerpts),
+                 3 + 0.9 * args.excerpts),
         DemoStep("Making test data in the same way, of talkers and noises that the training data lack.",
-                 ["SpatialiseTEST.py", "--excerpts", args.excerpts_test], 3 + 0.4 * args.excerpts_test),
+                 ["SpatialiseTEST.py", "--excerpts", args.excerpts_test], 3 + 0.3 * args.excerpts_test),
         DemoStep("Training the network: it goes through the training data, each time is an epoch, and learns which "
                  "differences between the ears belong to which direction.",
-                 ["TrainingCNN.py", "--epochs", args.epochs, "--batch-size", 32, "--resume"],
-                 8 + 2.5 * args.epochs * args.excerpts),
+                 ["TrainingCNN.py", "--epochs", args.epochs, "--batch-size", 32, *resume],
+                 10 + 4.5 * args.epochs * args.excerpts),
         DemoStep("Testing: the network says where each test sound comes from, and so does a method without learning.",
-                 ["Testing.py"], 8 + 2.5 * args.excerpts_test),
+                 ["Testing.py"], 10 + 2.5 * args.excerpts_test),
     ]
     begin, took_s = time.monotonic(), []
     print(f"The demo has {len(steps)} steps and takes 3 to 10 minutes on 2 cores.")

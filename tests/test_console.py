@@ -28,14 +28,11 @@ def test_a_log_gets_a_line_when_it_is_time_and_nothing_of_what_is_short(monkeypa
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(console, "FIRST_LINE_S", 0.0)
     with console.progress(total=400, desc="epoch 1/2") as bar:
-        monkeypatch.setattr(type(bar), "format_dict", {"elapsed": 30.0})
-        bar.n = 100
-        bar.refresh()
-        bar.refresh()  # the next is due a minute later
-        bar.n = 200
-        monkeypatch.setattr(type(bar), "format_dict", {"elapsed": 600.0})
-        bar.refresh()
-    assert capsys.readouterr().err == ("epoch 1/2: 25 % done, about 90 s left.\n"
+        for elapsed_s, done in ((100, 4), (130, 64), (150, 100), (700, 202)):  # the start-up took 100 s
+            monkeypatch.setattr(type(bar), "format_dict", {"elapsed": elapsed_s})
+            bar.n = done
+            bar.refresh()
+    assert capsys.readouterr().err == ("epoch 1/2: 16 % done, about 3 min left.\n"  # the next is due a minute later
                                        "epoch 1/2: 50 % done, about 10 min left.\n")
 
 

@@ -172,6 +172,8 @@ def test_pip_that_fails_shows_its_lines_and_one_sentence(project, capsys, says, 
 @posix_only
 def test_the_demo_tells_each_step_and_ends_with_the_page_to_open(project, capsys):
     folder = project()
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "last.keras").touch()  # of a run that was interrupted
     flags = ["--excerpts", "2", "--excerpts-test", "1", "--epochs", "3", "--snr-range-db", "-10", "6.5"]
     assert make.main(["demo", *flags]) == 0
     assert asked(folder)[2:] == [
@@ -188,6 +190,7 @@ def test_the_demo_tells_each_step_and_ends_with_the_page_to_open(project, capsys
 def test_a_step_that_fails_ends_the_demo_with_its_status(project, capsys):
     folder = project(fails="TrainingCNN.py", status=3)
     assert make.main(["demo"]) == 3
+    assert "--resume" not in (folder.parent / "log").read_text(encoding="utf-8")
     assert capsys.readouterr().err.splitlines()[-1] == (
         "make.py: step 4 of 5 (TrainingCNN.py) ended with exit status 3; what was finished is kept, and the same "
         "command goes on from there.")
