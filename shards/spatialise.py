@@ -222,7 +222,7 @@ def _make_shards(plans, mixer, audio, made_with, jobs, title):
     with ThreadPoolExecutor(jobs) as pool:
         made = [pool.submit(_make_shard, plan, mixer, audio, made_with, stop) for plan in plans]
         try:
-            for future in console.progress(as_completed(made), total=len(made), unit="shard", desc=title):
+            for future in console.progress(as_completed(made), total=len(made), unit=" shards", desc=title):
                 future.result()
         finally:
             stop.set()

@@ -1,6 +1,5 @@
 """A headless Chromium as tests drive it: by the DevTools protocol over a pipe, with no library and no port."""
 import base64
-import fcntl
 import json
 import os
 import select
@@ -122,6 +121,8 @@ class Browser:
 
 def _pipe():
     """Open a pipe whose ends are numbered from 10 up."""
+    import fcntl
+
     ends = []
     for end in os.pipe():
         ends.append(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10))

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 import sofar
 from scipy.signal import fftconvolve
 
@@ -23,6 +24,7 @@ from params import Params
 
 ROOT = Path(__file__).resolve().parents[1]
 PARAMS = Params()
+posix_only = pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals, limits or names")
 
 
 class Done(NamedTuple):
@@ -80,6 +82,9 @@ def run_process(script, *args, status=0, cwd=ROOT, encoding="utf-8", **options):
 
 def start_process(script, *args, **options):
     """Start a script in a process that hears Ctrl-C, which a shell lets its background jobs ignore."""
+    if os.name != "posix":
+        pytest.skip("Windows sends no signals to one process")
+
     def hear_ctrl_c():
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
