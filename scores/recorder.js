@@ -10,24 +10,26 @@ const EARS = ["left", "right"];
 let input = null, recording = null, work = null;               // what is open, being recorded, being localised
 
 function complain(text) { of("problem").textContent = text; }
-const sentence = text => text.charAt(0).toUpperCase() + text.slice(1);
 const clock = seconds => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 
 // -------------------------------------------------------------------------------------------------- to Localise.py
-async function localise(sound, name, seconds) {                // seconds: null where they are not known
+async function localise(sound, name, seconds) {                // seconds: a promise of them, null if they stay unknown
   complain("");
   if (work) return complain("Another recording is at work; wait for it, or cancel it.");
-  if (sound.size > limits.most_bytes) return complain(sentence(limits.too_large));
+  if (sound.size > limits.most_bytes) return complain(limits.too_large);
   work = new AbortController();
+  of("keep").hidden = true;
   show();
   of("doing").textContent = `sending ${name}`;
-  of("progress").removeAttribute("value");
+  for (const each of ["value", "max"]) of("progress").removeAttribute(each);
+  const mine = work;
+  seconds.then(known => { if (known && work === mine) of("progress").max = known; });
   try {
-    const told = await answer(sound, name, seconds);
+    const told = await answer(sound, name);
     if (told.page) {
       close();
       location.assign(told.page);
-    } else complain(sentence(told.problem ?? "the answer broke off; the terminal of Localise.py may say why."));
+    } else complain(told.problem ?? "The answer broke off; the terminal of Localise.py may say why.");
   } catch (problem) {
     if (problem.name !== "AbortError")
       complain("The recording could not be sent; check that Localise.py still runs, and that the file is still there.");
@@ -37,7 +39,7 @@ async function localise(sound, name, seconds) {                // seconds: null 
   show();
   if (wasOnCancel) (input ? of("record") : of("file")).focus();  // not lost with the button
 }
-async function answer(sound, name, seconds) {                  // the last line that the server tells
+async function answer(sound, name) {                           // the last line that the server tells
   const response = await fetch(`localise?name=${encodeURIComponent(name)}`,
                                {method: "POST", body: sound, signal: work.signal});
   const reader = response.body.getReader(), decoder = new TextDecoder();
@@ -49,16 +51,15 @@ async function answer(sound, name, seconds) {                  // the last line 
     text = lines.pop();
     for (const line of lines) {
       told = JSON.parse(line);
-      if (told.doing) progress(told, seconds);
+      if (told.doing) progress(told);
     }
   }
 }
-function progress({doing, seconds: done_s}, seconds) {
-  const is_known = done_s !== undefined && seconds;
-  of("doing").textContent = done_s === undefined ? doing
-    : `${doing}: ${clock(done_s)}${is_known ? ` of ${clock(seconds)}` : ""}`;
-  if (is_known) of("progress").value = Math.min(done_s / seconds, 1);
-  else of("progress").removeAttribute("value");
+function progress({doing, seconds}) {                          // seconds: of the recording so far
+  const bar = of("progress"), isKnown = seconds !== undefined && bar.hasAttribute("max");
+  of("doing").textContent = seconds === undefined ? doing
+    : `${doing}: ${clock(seconds)}${isKnown ? ` of ${clock(bar.max)}` : ""}`;
+  if (isKnown) bar.value = seconds;
 }
 const durationOf = file => new Promise(resolve => {            // null where the browser cannot tell
   const audio = new Audio(), address = URL.createObjectURL(file);
@@ -66,12 +67,11 @@ const durationOf = file => new Promise(resolve => {            // null where the
   audio.preload = "metadata";
   audio.onloadedmetadata = () => tell(audio.duration);
   audio.onerror = () => tell(null);
-  setTimeout(tell, 2000, null);
   audio.src = address;
 });
 async function take(files) {
   if (files.length > 1) return complain("One file at a time; for several there is python Localise.py FOLDER --html.");
-  if (files.length) await localise(files[0], files[0].name, await durationOf(files[0]));
+  if (files.length) await localise(files[0], files[0].name, durationOf(files[0]));
 }
 of("file").addEventListener("change", async () => {
   await take(of("file").files);
@@ -104,7 +104,8 @@ async function openInput(device) {
     const stream = await navigator.mediaDevices.getUserMedia({audio: {
       ...UNTOUCHED, channelCount: {ideal: 2}, ...(device ? {deviceId: {exact: device}} : {})}});
     const context = new AudioContext(), track = stream.getAudioTracks()[0];
-    input = {stream, context, track, heard: null, channels: 0};
+    const most = track.getSettings().channelCount ?? Infinity;  // Chromium makes two channels of one for Web Audio
+    input = {stream, context, track, most, heard: null, channels: 0};
     track.addEventListener("ended", lost);
     await context.audioWorklet.addModule("worklet.js");
     const node = new AudioWorkletNode(context, "ears", {channelCountMode: "max", channelInterpretation: "discrete"});
@@ -155,10 +156,10 @@ function lost() {
 
 function hear(blocks) {                                        // block, channel, frame
   if (!input) return;
-  const frames = blocks.length * blocks[0][0].length;
-  if (blocks[0].length !== input.channels) {
+  const frames = blocks.length * blocks[0][0].length, channels = Math.min(blocks[0].length, input.most);
+  if (channels !== input.channels) {
     if (recording) return lost();                              // it is another input now
-    input.channels = blocks[0].length;
+    input.channels = channels;
     input.heard = null;
   }
   input.heard ??= {frames: 0, peak: [0, 0], difference: 0};
@@ -222,7 +223,13 @@ function stop(remark = "") {
   const when = new Date(now - 60000 * now.getTimezoneOffset()).toISOString().slice(0, 19).replace("T", " ").replaceAll(":", ".");
   recording = null;
   of("clock").textContent = "";
-  localise(wav(blocks, frames, rate), `recording ${when}${remark}.wav`, frames / rate);
+  const sound = wav(blocks, frames, rate), name = `recording ${when}${remark}.wav`;
+  localise(sound, name, Promise.resolve(frames / rate)).then(() => {  // without an answer it is all that there is
+    URL.revokeObjectURL(of("keep").href);
+    of("keep").href = URL.createObjectURL(sound);
+    of("keep").download = name;
+    of("keep").hidden = false;
+  });
 }
 // A wav of 32-bit floats with two channels, as Microsoft's "Multiple channel audio data and WAVE files" has it.
 const HEADER_BYTES = 58, FRAME_BYTES = 8, FLOAT = 3;

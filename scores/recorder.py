@@ -18,7 +18,7 @@ QUIETEST_DB = -60            # where a meter begins
 
 def too_large(most_bytes):
     """Say that a file has too many bytes."""
-    return (f"the recording has more than {most_bytes >> 20} MB, which --serve does not take; localise it by its name: "
+    return (f"The recording has more than {most_bytes >> 20} MB, which --serve does not take; localise it by its name: "
             "python Localise.py FILE --html.")
 
 
@@ -59,6 +59,7 @@ Or drop it anywhere on this page.</p></section>
 <button id="cancel">Cancel</button></section>
 </main>
 <p id="problem" class="problem" role="alert"></p>
+<p><a id="keep" hidden>Save what was recorded</a></p>
 <noscript><p class="problem">This page needs JavaScript. Without it, use python Localise.py FILE --html.</p></noscript>
 <script type="application/json" id="limits">{limits}</script>"""
     return markup.document("From where does the sound come?", body, STYLE, SCRIPT, "blob:", is_served=True)
