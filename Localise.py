@@ -7,6 +7,7 @@
     python Localise.py talk.wav --head MINE.sofa         # compared with your own head, as measured
     python Localise.py meeting.wav --sources 2           # two talkers at a time, each with a number that he keeps
     python Localise.py --live                            # a two-channel input as a moving bar; needs sounddevice
+    python Localise.py --serve                           # a page of your browser to drop a file on, or to record
 
 A row is about the second around its time. It has no azimuth where there is no source: in silence, and in noise from all
 around. Negative is left. Rows that contradict their neighbours follow them (carried: 1).
@@ -32,6 +33,7 @@ from params import Params
 from scores import page, plots
 from scores.exports import FORMATS, Localised, overall, overall_of_source
 from scores.labels import side_of
+from scores.server import GREATEST_PORT, LEAST_PORT, serve
 from shards.audio import CutShort, audio_paths, ear_blocks
 from shards.listening import listening_copy
 from shards.microphone import microphone_blocks
@@ -70,14 +72,23 @@ def parse_args(argv=None):
     parser.add_argument("--live", action="store_true", help="listen to a two-channel input instead of files")
     parser.add_argument("--device", metavar="NAME",
                         help="the input of --live, by its name or number (default: the system's)")
+    parser.add_argument("--serve", metavar="PORT", nargs="?", type=int, const=0,
+                        help="a page for this computer's browsers, to drop a file on or to record two channels "
+                             "(default: any free port)")
     args = parser.parse_args(argv)
     named = [each for each in args.format if each not in FORMATS and Path(each).exists()]  # --format json talk.wav
     args.format = [each for each in args.format if each not in named]
     args.recordings += map(Path, named)
     if not args.format or not set(args.format) <= FORMATS.keys():
         raise BadInput(f"--format {' '.join(args.format)} is not possible; choose from {', '.join(FORMATS)}.")
-    if bool(args.recordings) == args.live:
-        raise BadInput("Localise.py takes recordings or --live, and not both; name a file or a folder.")
+    if bool(args.recordings) + args.live + (args.serve is not None) != 1:
+        raise BadInput("Localise.py takes one of recordings, --live and --serve; name a file or a folder.")
+    if args.serve and not LEAST_PORT <= args.serve <= GREATEST_PORT:
+        raise BadInput(f"--serve {args.serve} is not possible; name a port from {LEAST_PORT} to {GREATEST_PORT}, or "
+                       "none.")
+    if args.serve is not None and (args.html or [args.format, args.out] != [["csv"], "localised"]):
+        raise BadInput("--serve writes no files; leave out --out, --format and --html, and save what you want to keep "
+                       "from the browser.")
     args.model = args.model or shipped_model()
     return replace(default, hop_s=args.hop_s, channels=tuple(args.channels or ())), args
 
@@ -95,19 +106,19 @@ def main(argv=None):
     if args.live:
         live(microphone_blocks(params, args.device), tracker(), args.swap_ears, args.sources)
         return
+    if args.serve is not None:
+        serve(lambda path, watch: page_of(path, tracker(), args, watch), args.serve)
+        return
     out, done, pages, problems = console.folder_for_output(args.out), [], [], []
     shown = {path: path.relative_to(folder) for folder, path in recordings}
     for path, name in output_names(recordings).items():
         try:
-            with console.kept_warnings() as warnings:
-                tracked = localise(path, tracker(), args)
+            localised, told = heard_in(path, name, tracker(), args)
             console.folder_for_output((out / name).parent)
-            track, sources = tracked.track(), tracked.sources(args.sources) if args.sources > 1 else None
-            told = summary(name, tracked.seconds, track, sources)
-            localised = write(tracked, track, sources, told["summary"], warnings, path, out / name, args)
+            write(localised, out / name, args)
             if args.html:
-                overview = f"{'../' * name.count('/')}{OVERVIEW}.html" if len(recordings) > 1 else None
-                write_page(localised, path, out / name, args, overview)
+                overview = ("← All recordings", f"{'../' * name.count('/')}{OVERVIEW}.html")
+                write_page(localised, path, out / name, args, [overview] if len(recordings) > 1 else [])
                 pages.append(page.row(localised, f"{name}.html"))
             done.append(told)
             print(f"{shown[path]}: {told['summary']}")
@@ -178,47 +189,65 @@ def output_names(recordings):
     return names
 
 
-def localise(path, tracker, args):
-    """Track a whole recording; BadInput for one that is not binaural."""
+def watched(blocks, doing, sample_rate_hz):
+    """Yield blocks as they come, and show what is being done and how many seconds it has come."""
+    with console.progress(unit=" s", desc=doing) as bar:
+        for block in blocks:
+            yield block
+            bar.update(round(len(block) / sample_rate_hz, 2))
+
+
+def heard_in(path, name, tracker, args, watch=watched):
+    """Localise a recording: (exports.Localised, its line of the table over several as of `summary`).
+
+    BadInput for one that is not binaural. `watch` is as of `localise`.
+    """
+    with console.kept_warnings() as warnings:
+        localise(path, tracker, args, watch)
+    track, sources = tracker.track(), tracker.sources(args.sources) if args.sources > 1 else None
+    told = summary(name, tracker.seconds, track, sources)
+    made_with = {"model": str(args.model), "hop_s": args.hop_s, "head": args.head, "balance": args.balance,
+                 "smoothing": not args.no_smoothing, "swap_ears": args.swap_ears, "channels": args.channels or [1, 2]} \
+        | ({} if sources is None else {"most_sources": args.sources})
+    return Localised(path.name, track, sources, tracker.seconds, tracker.spectrogram.power(),
+                     tracker.params.sample_rate_hz, made_with, told["summary"],
+                     [text.replace(str(path), "This recording") for text in warnings]), told
+
+
+def localise(path, tracker, args, watch=watched):
+    """Track a whole recording; BadInput for one that is not binaural.
+
+    `watch` yields the blocks that it is given, with what is done and their sample rate, and tells of it: see `watched`.
+    """
     params = tracker.params
     if tracker.balance:  # which the first row needs, and the last second may tell
         with suppress(CutShort):
-            for block in ear_blocks(path, params, args.channels, tells_clipping=False):
+            blocks = ear_blocks(path, params, args.channels, tells_clipping=False)
+            for block in watch(blocks, f"reading {path.name}", params.sample_rate_hz):
                 tracker.balance.add(block[:, ::-1] if args.swap_ears else block)
-    with console.progress(unit=" s", desc=path.name) as bar:
-        try:
-            for block in ear_blocks(path, params, args.channels):
-                rows = tracker.push(block[:, ::-1] if args.swap_ears else block)
-                if args.sources > 1 and len(rows.time_s):
-                    tracker.latest_presence()  # a model that has none is refused at once
-                bar.update(round(len(block) / params.sample_rate_hz, 2))
-        except CutShort as problem:
-            if tracker.seconds < params.sample_s:
-                raise
-            console.warn(f"{problem} What there is was localised.")
+    try:
+        blocks = ear_blocks(path, params, args.channels)
+        for block in watch(blocks, f"localising {path.name}", params.sample_rate_hz):
+            rows = tracker.push(block[:, ::-1] if args.swap_ears else block)
+            if args.sources > 1 and len(rows.time_s):
+                tracker.latest_presence()  # a model that has none is refused at once
+    except CutShort as problem:
+        if tracker.seconds < params.sample_s:
+            raise
+        console.warn(f"{problem} What there is was localised.")
     tracker.check(path)
     return tracker
 
 
-def write(tracker, track, sources, told, warnings, path, stem, args):
-    """Write the track, or the sources unless None, in every format, and the picture; `stem` is the path without ending.
-
-    Returns the Localised.
-    """
-    made_with = {"model": str(args.model), "hop_s": args.hop_s, "head": args.head, "balance": args.balance,
-                 "smoothing": not args.no_smoothing, "swap_ears": args.swap_ears, "channels": args.channels or [1, 2]} \
-        | ({} if sources is None else {"most_sources": args.sources})
-    power, rate = tracker.spectrogram.power(), tracker.params.sample_rate_hz
-    localised = Localised(path.name, track, sources, tracker.seconds, power, rate, made_with, told,
-                          [text.replace(str(path), "This recording") for text in warnings])
+def write(localised, stem, args):
+    """Write what was heard in every format, and the picture; `stem` is the path without ending."""
     for ending, text_of in map(FORMATS.get, args.format):
         write_text(stem, ending, text_of(localised))
-    drawn_over = (power, rate, path.name, stem.with_name(f"{stem.name}.png"))
-    if sources is None:
-        plots.track(track, *drawn_over)
+    drawn_over = (localised.spectrogram, localised.sample_rate_hz, localised.name, stem.with_name(f"{stem.name}.png"))
+    if localised.sources is None:
+        plots.track(localised.track, *drawn_over)
     else:
-        plots.sources(track.time_s, sources, *drawn_over)
-    return localised
+        plots.sources(localised.track.time_s, localised.sources, *drawn_over)
 
 
 def write_text(stem, ending, text):
@@ -227,15 +256,23 @@ def write_text(stem, ending, text):
         partial.write_bytes(text.encode("utf-8", errors="replace"))  # a name may not be UTF-8
 
 
-def write_page(localised, path, stem, args, link_back):
-    """Write the page of a recording, and beside it the sound where it is long."""
+def write_page(localised, path, stem, args, links):
+    """Write the page of a recording, and beside it the sound where it is long; `links` are as of page.html."""
     sound = listening_copy(path, args.channels, args.swap_ears)
     is_beside = localised.seconds > page.LONGEST_INSIDE_S
     name = f"{stem.name}.ears{sound.ending}"
     if is_beside:
         with console.atomic_write(stem.with_name(name)) as partial:
             sound.write(partial)
-    write_text(stem, ".html", page.html(localised, sound.media_type, name if is_beside else sound.read(), link_back))
+    write_text(stem, ".html", page.html(localised, sound.media_type, name if is_beside else sound.read(), links))
+
+
+def page_of(path, tracker, args, watch):
+    """Localise a recording for --serve: a function that makes its page, of links as of page.html."""
+    localised, _ = heard_in(path, path.stem, tracker, args, watch)
+    copy = listening_copy(path, args.channels, args.swap_ears)
+    sound = copy.read()
+    return lambda links=(): page.html(localised, copy.media_type, sound, links)
 
 
 def in_words(track, seconds):

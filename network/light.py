@@ -42,6 +42,7 @@ class LightNetwork(Listener):
         Raises BadInput without ONNX Runtime, and for a file that is missing, torn, foreign, or of other features than
         this code's.
         """
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # from 1.29 on it would report each model to its maker
         try:
             import onnxruntime
         except ImportError as problem:
@@ -49,6 +50,7 @@ class LightNetwork(Listener):
                            "requirements-localise.txt, or name a .keras file.") from problem
         if not Path(path).is_file():
             raise BadInput(f"{path} does not exist; make it of a trained model with tools/export.py.")
+        onnxruntime.disable_telemetry_events()  # on Windows, where the variable is not read
         options = onnxruntime.SessionOptions()
         options.log_severity_level, options.intra_op_num_threads = ERRORS_ALONE, 1
         try:

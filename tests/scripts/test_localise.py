@@ -235,7 +235,13 @@ def test_the_bar_marks_left_and_right():
 
 @pytest.mark.parametrize(("flags", "message"), [
     ([], "name a file or a folder"),
-    (["--live", "a.wav"], "not both"),
+    (["--live", "a.wav"], "takes one of"),
+    (["--serve", "--live"], "takes one of"),
+    (["a.wav", "--serve"], "takes one of"),
+    (["--serve", "80"], "--serve 80 is not possible; name a port from 1024 to 65535"),
+    (["--serve", "a.wav"], "--serve"),
+    (["--serve", "--html"], "--serve writes no files"),
+    (["--serve", "--out", "elsewhere"], "--serve writes no files"),
     (["nowhere.wav"], "nowhere.wav does not exist"),
     (["/dev/null"], "/dev/null is a pipe or a device"),
     ([""], "an argument is empty"),
