@@ -2,6 +2,8 @@
 
     python Localise.py talk.wav                          # -> localised/talk.csv, talk.png
     python Localise.py talk.wav --html                   # and talk.html: it plays, and shows where each source is
+    python Localise.py talk.wav --video                  # and talk.mp4: head, spectrogram and sound; needs PyAV
+    python Localise.py talk.wav --video-over film.mp4    # the head in a corner of another video
     python Localise.py recordings/ --format csv json     # every audio file of a folder, in several formats
     python Localise.py meeting.wav --channels 3 4        # of several channels the left and the right ear
     python Localise.py talk.wav --head MINE.sofa         # compared with your own head, as measured
@@ -15,7 +17,7 @@ around. Negative is left. Rows that contradict their neighbours follow them (car
 import json
 import sys
 from collections import Counter
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from glob import glob
 from pathlib import Path
@@ -30,15 +32,17 @@ from network.opening import open_network, shipped_model
 from network.sources import MOST_SOURCES, Follower
 from network.tracking import Tracker, hop_frames_of
 from params import Params
-from scores import page, plots
+from scores import frames, page, plots
 from scores.exports import FORMATS, Localised, overall, overall_of_source
 from scores.labels import side_of
 from scores.server import GREATEST_PORT, LEAST_PORT, serve
+from shards import video
 from shards.audio import CutShort, audio_paths, ear_blocks
 from shards.listening import listening_copy
 from shards.microphone import microphone_blocks
 
-RESULTS = {".png", ".html", ".csv", ".json", ".textgrid", ".vtt"}  # endings of what is written under a recording's name
+# endings of what is written under a recording's name
+RESULTS = {".png", ".html", ".mp4", ".webm", ".csv", ".json", ".textgrid", ".vtt"}
 OVERVIEW = "all_recordings"  # the table over several recordings
 COUNTS = ("no source", "one source", "two sources", "three sources", "four sources")
 LONGEST_TOLD = 3        # intervals in the line of a recording that was heard in several places
@@ -62,6 +66,7 @@ def parse_args(argv=None):
                         help=f"one or several of {', '.join(FORMATS)} (default: csv)")
     parser.add_argument("--html", action="store_true",
                         help="also a page that plays the recording and shows where each source is")
+    video.add_flags(parser)
     parser.add_argument("--swap-ears", action="store_true", help="the first channel is the right ear")
     parser.add_argument("--channels", metavar=("LEFT", "RIGHT"), nargs=2, type=int,
                         help="which channels are the ears, counted from 1 (default: 1 2)")
@@ -86,9 +91,11 @@ def parse_args(argv=None):
     if args.serve and not LEAST_PORT <= args.serve <= GREATEST_PORT:
         raise BadInput(f"--serve {args.serve} is not possible; name a port from {LEAST_PORT} to {GREATEST_PORT}, or "
                        "none.")
-    if args.serve is not None and (args.html or [args.format, args.out] != [["csv"], "localised"]):
-        raise BadInput("--serve writes no files; leave out --out, --format and --html, and save what you want to keep "
-                       "from the browser.")
+    writes = args.html or args.video or args.video_over or [args.format, args.out] != [["csv"], "localised"]
+    if args.serve is not None and writes:
+        raise BadInput("--serve writes no files; leave out --out, --format, --html and --video, and save what you want "
+                       "to keep from the browser.")
+    args.encoders = video.encoders_asked_for(args)
     args.model = args.model or shipped_model()
     return replace(default, hop_s=args.hop_s, channels=tuple(args.channels or ())), args
 
@@ -111,7 +118,10 @@ def main(argv=None):
         return
     out, done, pages, problems = console.folder_for_output(args.out), [], [], []
     shown = {path: path.relative_to(folder) for folder, path in recordings}
-    for path, name in output_names(recordings).items():
+    names = output_names(recordings)
+    if args.encoders:
+        video.check(args.video_over, {path: video_of(out / name, args) for path, name in names.items()})
+    for path, name in names.items():
         try:
             localised, told = heard_in(path, name, tracker(), args)
             console.folder_for_output((out / name).parent)
@@ -120,6 +130,8 @@ def main(argv=None):
                 overview = ("← All recordings", f"{'../' * name.count('/')}{OVERVIEW}.html")
                 write_page(localised, path, out / name, args, [overview] if len(recordings) > 1 else [])
                 pages.append(page.row(localised, f"{name}.html"))
+            if args.encoders:
+                write_video(localised, path, video_of(out / name, args), args)
             done.append(told)
             print(f"{shown[path]}: {told['summary']}")
         except BadInput as problem:
@@ -133,7 +145,8 @@ def main(argv=None):
         write_text(out / OVERVIEW, ".json", json.dumps(done, indent=1))
         if pages:
             write_text(out / OVERVIEW, ".html", page.index(pages))
-    endings = [*(FORMATS[each][0] for each in args.format), *([".html"] if args.html else [])]
+    endings = [*(FORMATS[each][0] for each in args.format), *([".html"] if args.html else []),
+               *([f"{args.encoders.ending} ({args.encoders.in_words})"] if args.encoders else [])]
     print(f"{out}: {len(done)} recording(s), {', '.join(endings)} and .png of each"
           + (f"; {OVERVIEW}.json{' and .html' if pages else ''} over all" if len(recordings) > 1 else "")
           + (f"; skipped {len(problems)}, named above." if problems else "."))
@@ -273,6 +286,22 @@ def page_of(path, tracker, args, watch):
     copy = listening_copy(path, args.channels, args.swap_ears)
     sound = copy.read()
     return lambda links=(): page.html(localised, copy.media_type, sound, links)
+
+
+def video_of(stem, args):
+    """Name the video of a recording; `stem` is its path without the ending."""
+    return stem.with_name(stem.name + args.encoders.ending)
+
+
+def write_video(localised, path, to, args):
+    """Write the video of a recording with the sound of its ears, or the head over the picture of --video-over."""
+    ears = listening_copy(path, args.channels, args.swap_ears).blocks(video.SOUND_RATE_HZ)
+    with video.Film(args.video_over) if args.video_over else nullcontext() as film:
+        if film:
+            film.warn_of_length(localised.seconds)
+        drawn = frames.Inset(localised, film) if film else frames.Frames(localised, *(args.video_size or video.SIZE))
+        video.write(to, args.encoders, drawn.at, film.rate if film else video.RATE, localised.seconds, ears,
+                    localised.name, page.made_in_words(localised.made_with))
 
 
 def in_words(track, seconds):

@@ -127,7 +127,7 @@ def model(args):
 
 
 def bench(args):
-    """Measure speed and memory, as ratios, and write benchmarks/RESULTS.md; what follows goes to benchmarks/speed.py."""
+    """Measure speed and memory, and write benchmarks/RESULTS.md; what follows goes to benchmarks/speed.py."""
     run(prepare(args.venv, "requirements-dev.txt"), "benchmarks/speed.py", *args.more)
 
 
