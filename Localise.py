@@ -14,6 +14,11 @@
 A row is about the second around its time. It has no azimuth where there is no source: in silence, and in noise from all
 around. Negative is left. Rows that contradict their neighbours follow them (carried: 1).
 """
+import console
+
+if __name__ == "__main__":
+    console.end_at_ctrl_c()  # while what follows is imported
+
 import json
 import sys
 from collections import Counter
@@ -24,7 +29,6 @@ from pathlib import Path
 
 import numpy as np
 
-import console
 from console import BadInput
 from network.balance import Balance
 from network.likelihood import template_cues

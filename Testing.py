@@ -6,6 +6,11 @@
 A folder of models holds best.keras, last.keras or both. A prediction, rounded to whole degrees, is correct when it
 differs by at most 5 degrees: the rule of the original, CNNBSL.
 """
+import console
+
+if __name__ == "__main__":
+    console.end_at_ctrl_c()  # while what follows is imported
+
 import csv
 import json
 import sys
@@ -13,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 
-import console
 from console import BadInput
 from network import gcc_phat, likelihood
 from network.opening import open_network

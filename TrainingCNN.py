@@ -12,11 +12,15 @@ A quarter of the speech files is kept for validation. Without --epochs or --samp
 
 The networks are network/cnn.py (the default) and network/original.py, the loop is network/training.py.
 """
+import console
+
+if __name__ == "__main__":
+    console.end_at_ctrl_c()  # while what follows is imported
+
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import console
 from console import BadInput
 from params import LOSSES, MODELS, Params, flag_of
 from shards import flags, spatialise

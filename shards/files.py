@@ -20,10 +20,9 @@ import hashlib
 import json
 import math
 import os
-import secrets
 import zipfile
 import zlib
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +32,7 @@ from console import BadInput, atomic_write, progress, warn
 from params import differences
 from shards import index, npz
 from shards.reading import REMEDY, problem_of
+from shards.threads import in_threads
 
 SAMPLES = "samples.npy"
 BY_SAMPLE = ("labels", "snr_db", "noise_field", "hrir", "room_rt60_s", "excerpt_start_s")  # arrays of n
@@ -78,9 +78,8 @@ def write_shard(path, count, pieces, arrays, params):
     BadInput : the disk refuses
 
     """
-    writer, checksums = secrets.token_hex(4), []
-    header = npz.array_header("<f2", (count, *params.sample_shape))
-    with atomic_write(path, writer) as partial:
+    checksums, header = [], npz.array_header("<f2", (count, *params.sample_shape))
+    with atomic_write(path) as partial:
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
             with archive.open(zipfile.ZipInfo(SAMPLES), "w", force_zip64=True) as entry:  # ZipInfo: a fixed date
                 entry.write(header)
@@ -180,24 +179,20 @@ def open_folder(folder):
     opened = {path: known.get(path.name, stamped) for path, stamped in stamps.items()}
     unknown = [path for path, held in opened.items() if held is None]
     opened = {path: held and Shard(path=path, **held) for path, held in opened.items()}
-    with ThreadPoolExecutor(READERS) as pool:
-        try:
-            for path, shard in zip(unknown, progress(pool.map(_shard_or_problem, unknown), total=len(unknown),
-                                                     unit=" shards", desc=f"opening {folder}")):
-                opened[path] = shard
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with closing(in_threads(_path_and_shard, unknown, READERS)) as read:
+        for path, shard in progress(read, total=len(unknown), unit=" shards", desc=f"opening {folder}"):
+            opened[path] = shard
     if unknown or known.shards.keys() - {path.name for path in stamps}:
         index.save(folder, {path.name: (stamps[path], _held(shard)) for path, shard in opened.items()
                             if isinstance(shard, Shard)}, Shard._fields)
     return opened
 
 
-def _shard_or_problem(path):
+def _path_and_shard(path):
     try:
-        return open_shard(path)
+        return path, open_shard(path)
     except BadInput as problem:
-        return problem
+        return path, problem
 
 
 def _held(shard):
@@ -258,17 +253,15 @@ def open_shards(folder, params, script, skip_bad=False):
 
 def _without_bad(opened, folder, script):
     """Read all samples of the shards that `open_folder` gave; name those that are damaged, and give the others."""
-    whole = []
-    with ThreadPoolExecutor(READERS) as pool:
-        try:
-            for problem, shard in zip(progress(pool.map(problem_of, opened.values()), total=len(opened),
-                                               unit=" shards", desc=f"checking {folder}"), opened.values()):
-                if problem:
-                    warn(f"Skipped: {problem}")
-                else:
-                    whole.append(shard)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    def checked(path):
+        return path, problem_of(opened[path])
+
+    with closing(in_threads(checked, opened, READERS)) as read:
+        problems = dict(progress(read, total=len(opened), unit=" shards", desc=f"checking {folder}"))
+    for path in opened:
+        if problems[path]:
+            warn(f"Skipped: {problems[path]}")
+    whole = [shard for path, shard in opened.items() if not problems[path]]
     if not whole:
         raise BadInput(f"--data {folder} holds no whole shard; delete those named above and run {script} again.")
     if len(whole) < len(opened):

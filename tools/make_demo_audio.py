@@ -9,23 +9,28 @@ noise that fluctuates for testing.
 All comes from a seed: the same bytes with the same versions. A folder with other audio in it is
 left alone. Scores for publication need real speech: see the README.
 """
-import ctypes
-import os
-import re
-import shutil
 import sys
-import tempfile
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
-import soundfile as sf
-from scipy.signal import fftconvolve
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 import console
+
+if __name__ == "__main__":
+    console.end_at_ctrl_c()  # while what follows is imported
+
+import ctypes
+import os
+import re
+import shutil
+import tempfile
+from typing import NamedTuple
+
+import numpy as np
+from scipy.signal import fftconvolve
+
 from console import BadInput
+from shards.audio import write_wav
 
 SPEECH_RMS, NOISE_RMS = 0.05, 0.05  # of full scale: crest factors up to 20 fit
 NOISE_S = 12.0
@@ -250,8 +255,7 @@ def main(argv=None):
             continue
         missing = {file: signal for file, signal in files.items() if not (folder / file).exists()}
         for file, signal in missing.items():
-            with console.atomic_write(folder / file) as partial:
-                sf.write(partial, signal, rate, subtype="PCM_16", format="WAV")
+            write_wav(folder / file, signal, rate)
         print(f"{name}: {len(files)} demo files, {len(missing)} of them made now.")
 
 
