@@ -30,8 +30,8 @@ PIP_REMEDIES = [  # what pip prints, and what to do about it
     ("Long Path", "Windows refuses paths that are so long; move this folder to a short one, such as C:\\binsl"),
     ("Temporary failure|getaddrinfo|NewConnectionError|Max retries|timed out|unreachable",
      "connect to the internet and run the same command again"),
-    ("No matching distribution", "this system lacks a wheel that was named above; use the Dockerfile, or Python 3.12 "
-                                 f"from {DOWNLOADS}"),
+    ("No matching distribution", "the package named above has no wheel for this system, or the index was not reached; "
+                                 f"use the Dockerfile, or Python 3.12 from {DOWNLOADS}"),
     ("", "its lines are above; remove the folder {venv} and run the same command again"),
 ]
 
