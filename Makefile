@@ -6,12 +6,12 @@ PYTHON ?= python3
 flag = $(if $($(1)),--$(2) "$($(1))")
 
 .PHONY: setup demo test quick check tour model bench
-setup test quick check tour bench:
-	$(PYTHON) make.py $@ $(call flag,VENV,venv)
-
 demo:
 	$(PYTHON) make.py demo $(call flag,VENV,venv) $(call flag,EXCERPTS,excerpts) \
 		$(call flag,EXCERPTS_TEST,excerpts-test) $(call flag,EPOCHS,epochs) $(if $(SNR_TRAIN),--snr-range-db $(SNR_TRAIN))
+
+setup test quick check tour bench:
+	$(PYTHON) make.py $@ $(call flag,VENV,venv)
 
 model:
 	$(PYTHON) make.py model $(call flag,VENV,venv) $(call flag,SPEECH,speech) $(call flag,NOISE,noise) \

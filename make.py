@@ -30,8 +30,8 @@ PIP_REMEDIES = [  # what pip prints, and what to do about it
     ("Long Path", "Windows refuses paths that are so long; move this folder to a short one, such as C:\\binsl"),
     ("Temporary failure|getaddrinfo|NewConnectionError|Max retries|timed out|unreachable",
      "connect to the internet and run the same command again"),
-    ("No matching distribution", "this system lacks a wheel that was named above; use the Dockerfile, or Python 3.12 "
-                                 f"from {DOWNLOADS}"),
+    ("No matching distribution", "the package named above has no wheel for this system, or the index was not reached; "
+                                 f"use the Dockerfile, or Python 3.12 from {DOWNLOADS}"),
     ("", "its lines are above; remove the folder {venv} and run the same command again"),
 ]
 
@@ -72,22 +72,22 @@ def demo(args):
                  3 + 0.9 * args.excerpts),
         DemoStep("Making test data in the same way, of talkers and noises that the training data lack.",
                  ["SpatialiseTEST.py", "--excerpts", args.excerpts_test], 3 + 0.3 * args.excerpts_test),
-        DemoStep("Training the network: it goes through the training data, each time is an epoch, and learns which "
-                 "differences between the ears belong to which direction.",
+        DemoStep("Training the network: it learns which differences between the ears belong to which direction. Passes "
+                 f"(epochs) through the training data: {args.epochs}; the time left is that of one.",
                  ["TrainingCNN.py", "--epochs", args.epochs, "--batch-size", 32, *resume],
                  10 + 4.5 * args.epochs * args.excerpts),
         DemoStep("Testing: the network says where each test sound comes from, and so does a method without learning.",
                  ["Testing.py"], 10 + 2.5 * args.excerpts_test),
     ]
-    begin, took_s = time.monotonic(), []
-    print(f"The demo has {len(steps)} steps and takes 3 to 10 minutes on 2 cores.")
+    begin, took_s, typical_s = time.monotonic(), [], [step.typical_s for step in steps]
+    print(f"The demo has {len(steps)} steps and takes roughly {in_words(sum(typical_s))} on 2 cores.")
     for number, step in enumerate(steps, 1):
         print(f"\nStep {number} of {len(steps)}. {step.text}", flush=True)
         step_begin = time.monotonic()
         run(python, *step.command, name=f"step {number} of {len(steps)} ({step.command[0]})",
             remedy="what was finished is kept, and the same command goes on from there")
         took_s.append(time.monotonic() - step_begin)
-        left = in_words(seconds_left(took_s, [each.typical_s for each in steps]))
+        left = in_words(seconds_left(took_s, typical_s))
         print(f"Took {in_words(took_s[-1])}" + (f"; roughly {left} to go." if number < len(steps) else "."))
     print(f"\nThe demo took {in_words(time.monotonic() - begin)}. Open this page to see and hear what the network "
           f"answers:\n\n    {(ROOT / 'results' / 'report.html').as_uri()}\n")
@@ -169,6 +169,9 @@ def refuse(message):
 
 def main(argv=None):
     """Run a target; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a log of Windows lacks letters that the name of a folder may have
+            stream.reconfigure(errors="replace")
     pressed = []  # Ctrl-C: the program that runs hears it too, ends in order and says what is kept
     before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
     try:

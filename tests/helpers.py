@@ -3,6 +3,7 @@ import hashlib
 import importlib.util
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def run_script(script, *args, status=0, cwd=ROOT):
     main = _module_of(script).main
     with _as_if_started(script, cwd), redirect_stdout(printed), redirect_stderr(complaints):
         ended = console.run(lambda: main(list(map(str, args))))
-    done = Done(*(stream.buffer.getvalue().decode() for stream in (printed, complaints)))
+    done = Done(printed.buffer.getvalue().decode(), without_progress(complaints.buffer.getvalue().decode()))
     assert ended == status, f"{script} ended with {ended}, not {status}: {done.stderr[-2000:]}"
     return done
 
@@ -84,7 +85,13 @@ def run_process(script, *args, status=0, cwd=ROOT, encoding="utf-8", **options):
                           stdin=subprocess.DEVNULL, timeout=280, **options)
     assert done.returncode == status, f"{script} exited {done.returncode}, not {status}: {done.stderr[-2000:]}"
     assert "Traceback" not in done.stderr, done.stderr[-2000:]
+    done.stderr = without_progress(done.stderr)
     return done
+
+
+def without_progress(text):
+    """Take away the lines of progress, which a slow machine sees more of."""
+    return re.sub(r"^.*: \d+ % done, about \d+ (s|min) left\.\n", "", text, flags=re.MULTILINE)
 
 
 def start_process(script, *args, **options):

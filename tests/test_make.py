@@ -1,5 +1,6 @@
 """make.py on any system: the environment, what goes wrong with it, the demo's steps, and the files that call it."""
 import ast
+import io
 import os
 import re
 import shlex
@@ -187,6 +188,17 @@ def test_the_demo_tells_each_step_and_ends_with_the_page_to_open(project, capsys
 
 
 @posix_only
+def test_a_log_that_lacks_letters_of_the_folder_does_not_stop_it(project, monkeypatch):
+    folder = project()
+    log = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", log)
+    assert make.main(["setup"]) == 0
+    log.flush()
+    assert f"Zo?'s binsl{os.sep}.venv" in log.buffer.getvalue().decode()
+    assert folder.name.startswith("Zoë")
+
+
+@posix_only
 def test_a_step_that_fails_ends_the_demo_with_its_status(project, capsys):
     folder = project(fails="TrainingCNN.py", status=3)
     assert make.main(["demo"]) == 3
@@ -221,6 +233,7 @@ def test_steps_that_were_already_done_tell_nothing_of_the_machine():
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make on this machine")
 @pytest.mark.parametrize(("command", "words"), [
+    ([], ["demo"]),
     (["demo"], ["demo"]),
     (["demo", "VENV=/my env", "EXCERPTS=2", "EXCERPTS_TEST=1", "EPOCHS=2", "SNR_TRAIN=-10 30"],
      ["demo", "--venv", "/my env", "--excerpts", "2", "--excerpts-test", "1", "--epochs", "2", "--snr-range-db", "-10",
