@@ -9,6 +9,7 @@
     python Localise.py talk.wav --head MINE.sofa         # compared with your own head, as measured
     python Localise.py meeting.wav --sources 2           # two talkers at a time, each with a number that he keeps
     python Localise.py --live                            # a two-channel input as a moving bar; needs sounddevice
+    python Localise.py --live --device USB --json        # of a card by its name, a line of JSON for each answer
     python Localise.py --serve                           # a page of your browser to drop a file on, or to record
 
 A row is about the second around its time. It has no azimuth where there is no source: in silence, and in noise from all
@@ -22,7 +23,7 @@ if __name__ == "__main__":
 import json
 import sys
 from collections import Counter
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
 from glob import glob
 from pathlib import Path
@@ -32,18 +33,23 @@ import numpy as np
 from console import BadInput
 from network.balance import Balance
 from network.likelihood import template_cues
+from network.live import LiveTracker, live_answers, live_params
 from network.opening import open_network, shipped_model
-from network.sources import MOST_SOURCES, Follower
+from network.sources import MOST_SOURCES
 from network.tracking import Tracker, hop_frames_of
 from params import Params
 from scores import frames, page, plots
 from scores.exports import FORMATS, Localised, overall, overall_of_source
 from scores.labels import side_of
+from scores.live import Bar, JsonLines, Latencies, Osc
 from scores.server import GREATEST_PORT, LEAST_PORT, serve
 from shards import video
 from shards.audio import CutShort, audio_paths, ear_blocks
+from shards.devices import table_of_devices
 from shards.listening import listening_copy
-from shards.microphone import microphone_blocks
+from shards.live_flags import add_live_flags, check_live_flags
+from shards.microphone import Microphone
+from shards.recorder import Recorder
 
 # endings of what is written under a recording's name
 RESULTS = {".png", ".html", ".mp4", ".webm", ".csv", ".json", ".textgrid", ".vtt"}
@@ -61,8 +67,9 @@ def parse_args(argv=None):
                         help="a .onnx or a .keras file (default: the one that ships)")
     parser.add_argument("--head", metavar="SOFA",
                         help="your own head as measured, which the network compares with in place of KEMAR")
-    parser.add_argument("--hop-s", metavar="S", type=float, default=default.hop_s,
-                        help="from answer to answer, in steps of 0.02 s (default: %(default)s)")
+    parser.add_argument("--hop-s", metavar="S", type=float,
+                        help=f"from answer to answer, in steps of 0.02 s (default: {default.hop_s:g}, with --live "
+                             f"{default.live_hop_s:g})")
     parser.add_argument("--sources", metavar="N", type=int, choices=range(1, MOST_SOURCES + 1), default=1,
                         help=f"sources at a time, 1 to {MOST_SOURCES}; each has a number that it keeps (default: 1)")
     parser.add_argument("--out", metavar="DIR", default="localised", help="(default: %(default)s)")
@@ -78,9 +85,7 @@ def parse_args(argv=None):
                         help="correct the levels of unequal microphones, told from what comes from all around "
                              "(default: %(default)s)")
     parser.add_argument("--no-smoothing", action="store_true", help="each row by itself, whatever its neighbours say")
-    parser.add_argument("--live", action="store_true", help="listen to a two-channel input instead of files")
-    parser.add_argument("--device", metavar="NAME",
-                        help="the input of --live, by its name or number (default: the system's)")
+    add_live_flags(parser, default)
     parser.add_argument("--serve", metavar="PORT", nargs="?", type=int, const=0,
                         help="a page for this computer's browsers, to drop a file on or to record two channels "
                              "(default: any free port)")
@@ -90,8 +95,10 @@ def parse_args(argv=None):
     args.recordings += map(Path, named)
     if not args.format or not set(args.format) <= FORMATS.keys():
         raise BadInput(f"--format {' '.join(args.format)} is not possible; choose from {', '.join(FORMATS)}.")
-    if bool(args.recordings) + args.live + (args.serve is not None) != 1:
-        raise BadInput("Localise.py takes one of recordings, --live and --serve; name a file or a folder.")
+    if bool(args.recordings) + args.live + args.list_devices + (args.serve is not None) != 1:
+        raise BadInput("Localise.py takes one of recordings, --live, --list-devices and --serve; name a file or a "
+                       "folder.")
+    check_live_flags(parser, args)
     if args.serve and not LEAST_PORT <= args.serve <= GREATEST_PORT:
         raise BadInput(f"--serve {args.serve} is not possible; name a port from {LEAST_PORT} to {GREATEST_PORT}, or "
                        "none.")
@@ -100,22 +107,28 @@ def parse_args(argv=None):
         raise BadInput("--serve writes no files; leave out --out, --format, --html and --video, and save what you want "
                        "to keep from the browser.")
     args.encoders = video.encoders_asked_for(args)
+    if args.hop_s is None:
+        args.hop_s = default.live_hop_s if args.live else default.hop_s
     args.model = args.model or shipped_model()
-    return replace(default, hop_s=args.hop_s, channels=tuple(args.channels or ())), args
+    window_s = default.live_window_s if args.window_s is None else args.window_s
+    return replace(default, hop_s=args.hop_s, live_window_s=window_s, channels=tuple(args.channels or ())), args
 
 
 def main(argv=None):
     """Localise every recording, or listen."""
     params, args = parse_args(argv)
+    if args.list_devices:
+        print(table_of_devices())
+        return
     recordings = find_recordings(args.recordings)
     network = open_network(args.model, template_cues(params, args.head) if args.head else None)
 
     def tracker():
         balance = Balance(params) if args.balance == "auto" else None
-        return Tracker(network.hear_rows, params, hop_frames_of(params), balance, not args.no_smoothing, args.live)
+        return Tracker(network.hear_rows, params, hop_frames_of(params), balance, not args.no_smoothing)
 
     if args.live:
-        live(microphone_blocks(params, args.device), tracker(), args.swap_ears, args.sources)
+        live(params, args, network)
         return
     if args.serve is not None:
         serve(lambda path, watch: page_of(path, tracker(), args, watch), args.serve)
@@ -359,38 +372,32 @@ def summary(name, seconds, track, sources=None):
 
 # ----------------------------------------------------------------------------------------------------------------- live
 
-def live(blocks, tracker, swap_ears=False, most_sources=1, file=None):
-    """Show the azimuth of blocks (n, 2) as they come, as a bar in the terminal, until they end or Ctrl-C.
-
-    Of several sources, each is marked by its number.
-    """
-    file = file or sys.stdout
-    follower = Follower(tracker.hop_s, tracker.params, most_sources)
-    for block in blocks:
-        track = tracker.push(block[:, ::-1] if swap_ears else block)
-        if not len(track.time_s):
-            continue
-        if most_sources > 1:
-            heard = follower.push(tracker.latest_presence())
-            bar = bar_of([each.azimuth_deg for each in heard], "".join(str(each.number % 10) for each in heard))
-            where = ", ".join(f"{each.number}: {side_of(each.azimuth_deg)}" for each in heard)
-        else:
-            azimuth_deg, half_width_deg = track.azimuth_deg[-1], track.half_width_68_deg[-1]
-            bar = bar_of(azimuth_deg)
-            where = "" if np.isnan(azimuth_deg) else f"{side_of(azimuth_deg)} ± {half_width_deg:.0f}"
-        file.write(f"\r{bar} {track.level_db[-1]:4.0f} dB  {where or 'no source':<{30 * most_sources}}")
-        file.flush()
-    file.write("\n")
-
-
-def bar_of(azimuth_deg, marks="#", width=61):
-    """Left to right in characters, each azimuth with its mark: "left [....|..#.] right"."""
-    cells = ["."] * width
-    cells[width // 2] = "|"
-    for each, mark in zip(np.atleast_1d(azimuth_deg), marks):
-        if np.isfinite(each):
-            cells[round((each + 90) / 180 * (width - 1))] = mark
-    return f"left [{''.join(cells)}] right"
+def live(params, args, network):
+    """Show what a sound card hears, until Ctrl-C; then tell how it went."""
+    params = live_params(params, args.swap_ears)
+    balance = Balance(params) if args.balance == "auto" else None
+    latencies = Latencies()
+    with Microphone(params, args.device) as microphone, ExitStack() as opened:
+        name = microphone.device.full_name
+        tracker = LiveTracker(network.hear_rows, params, hop_frames_of(params), balance, not args.no_smoothing,
+                              args.sources, name)
+        outputs = [JsonLines(sys.stdout) if args.json else Bar(sys.stdout, args.sources)]
+        outputs += [Osc(args.osc)] if args.osc else []
+        for output in outputs:
+            opened.callback(output.close)
+        recorder = opened.enter_context(Recorder(args.record, microphone.sample_rate_hz)) if args.record else None
+        console.warn(f"{name}: {microphone.sample_rate_hz} Hz, {microphone.latency_s:.2f} s late by its driver; each "
+                     f"answer covers {params.sample_s:g} s, one comes every {tracker.hop_s:g} s. Ctrl-C ends.")
+        blocks = recorder.keep(microphone.blocks()) if recorder else microphone.blocks()
+        with suppress(KeyboardInterrupt):
+            for answered in live_answers(blocks, microphone.sample_rate_hz, tracker):
+                latencies.add(answered.latency_s)
+                for output in outputs:
+                    output.show(answered)
+    console.warn(f"Heard {tracker.seconds:.1f} s: {latencies.count} answers, {latencies.quantile(0.5):.2f} s after the "
+                 f"end of what each covers (median; 95 %: {latencies.quantile(0.95):.2f} s); {microphone.overruns} "
+                 f"overrun(s), {microphone.lost_s:.2f} s lost; unplugged {microphone.unplugged} time(s)."
+                 + (f" {args.record}: {recorder.seconds:.1f} s." if recorder else ""))
 
 
 if __name__ == "__main__":

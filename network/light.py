@@ -89,8 +89,11 @@ class LightNetwork(Listener):
     def _outputs_of_parts(self, scores_of, values, size, frames):
         """Score parts of samples or rows, a thread each, and let the segments agree."""
         parts = [values[at:at + size] for at in range(0, len(values), size)]
-        with ThreadPoolExecutor(_threads()) as threads:
-            scores = list(threads.map(scores_of, parts))
+        if len(parts) == 1:                        # a row of --live: to start a thread takes longer than the row
+            scores = [scores_of(values)]
+        else:
+            with ThreadPoolExecutor(_threads()) as threads:
+                scores = list(threads.map(scores_of, parts))
         return outputs_of([np.concatenate(each) for each in zip(*scores)], frames, self.params)
 
     def scores(self, cues, bounds):
