@@ -30,7 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
-from console import BadInput
+from console import BadInput, CannotWrite
 from network.balance import Balance
 from network.likelihood import template_cues
 from network.live import LiveTracker, live_answers, live_params
@@ -46,6 +46,7 @@ from scores.server import GREATEST_PORT, LEAST_PORT, serve
 from shards import video
 from shards.audio import CutShort, audio_paths, ear_blocks
 from shards.devices import table_of_devices
+from shards.folder import only_run
 from shards.listening import listening_copy
 from shards.live_flags import add_live_flags, check_live_flags
 from shards.microphone import Microphone
@@ -133,9 +134,15 @@ def main(argv=None):
     if args.serve is not None:
         serve(lambda path, watch: page_of(path, tracker(), args, watch), args.serve)
         return
-    out, done, pages, problems = console.folder_for_output(args.out), [], [], []
-    shown = {path: path.relative_to(folder) for folder, path in recordings}
     names = output_names(recordings)
+    with only_run(args.out, {Path(args.out, name).parent for name in names.values()}) as out:
+        localise_all(recordings, names, tracker, args, out)
+
+
+def localise_all(recordings, names, tracker, args, out):
+    """Localise one recording after another, each with a new `tracker()`, and write them under their names in `out`."""
+    done, pages, problems = [], [], []
+    shown = {path: path.relative_to(folder) for folder, path in recordings}
     if args.encoders:
         video.check(args.video_over, {path: video_of(out / name, args) for path, name in names.items()})
     for path, name in names.items():
@@ -151,6 +158,8 @@ def main(argv=None):
                 write_video(localised, path, video_of(out / name, args), args)
             done.append(told)
             print(f"{shown[path]}: {told['summary']}")
+        except CannotWrite:
+            raise
         except BadInput as problem:
             if len(recordings) == 1:
                 raise

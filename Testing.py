@@ -26,6 +26,7 @@ from params import MOST_TALKERS, Params
 from scores import metrics, plots, report, tables, talkers
 from shards.feeds import batches, blocks_of, count_samples, read_ahead
 from shards.files import BY_SAMPLE, open_shards, talkers_of
+from shards.folder import only_run
 from shards.remix import Remixer
 
 MODELS = ("best", "last")
@@ -55,7 +56,7 @@ def parse_args(argv=None):
 
 
 def main(argv=None):
-    """Score the models on the shards, write what came out, and print its tables."""
+    """Open the shards and the models, and score them."""
     args, params = parse_args(argv), Params()
     shards = open_shards(args.data, params, "SpatialiseTEST.py", args.skip_bad)
     if not has_talker(shards).any():
@@ -63,7 +64,12 @@ def main(argv=None):
                        "--talkers of 1 or more.")
     templates = likelihood.template_cues(params, args.head)
     networks = load_networks(args.models, shards[0].params["frames"], templates if args.head != "mit_kemar" else None)
-    out = console.folder_for_output(args.out)
+    with only_run(args.out) as out:
+        score_and_report(networks, templates, shards, args, params, out)
+
+
+def score_and_report(networks, templates, shards, args, params, out):
+    """Score networks on shards, write what came out into the folder `out`, and print its tables."""
     predicted, stated, found = predict(networks, templates, shards, params)
     for name in set(networks) - set(found) if found else ():
         console.warn(f"{name} tells one source of a sample, so the table of several talkers leaves it out.")

@@ -26,6 +26,7 @@ from params import LOSSES, MODELS, Params, flag_of
 from shards import flags, spatialise
 from shards.feeds import ShardFeed
 from shards.files import open_shards
+from shards.folder import only_run
 
 NETWORKS = {"cnn": "cnn, the default (network/cnn.py)",
             "original": "original, the CNN of CNNBSL (network/original.py)"}
@@ -125,8 +126,7 @@ def wav_feed(params, args):
 
 def train(feed, args):
     """Run the epochs of a feed, which is closed in the end."""
-    with feed:
-        out = console.folder_for_output(args.out)
+    with feed, only_run(args.out) as out:
         resume = args.resume and (out / "last.keras").exists()
         if args.resume and not resume:
             console.warn(f"{out} holds nothing to resume; starting with the first epoch.")

@@ -15,6 +15,7 @@ from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing import resource_tracker
 
 import numpy as np
 
@@ -79,9 +80,13 @@ class WavFeed:
         self._pool = ProcessPoolExecutor(
             workers, multiprocessing.get_context("spawn"),  # a fork would copy TensorFlow's threads half alive
             _begin_worker, (speech, parts, noise, heads, params, scenes_of_chunk))
-        with _inherited_by_workers():
-            for _ in range(workers):
-                self._pool.submit(os.getpid)  # starts one
+        try:
+            with _inherited_by_workers():
+                for _ in range(workers):
+                    self._pool.submit(os.getpid)  # starts one
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self):
         return self
@@ -202,13 +207,24 @@ def split_heads(heads):
 
 @contextmanager
 def _inherited_by_workers():
-    """Start processes that are deaf to Ctrl-C from birth, before _begin_worker, and that keep the memory they free."""
-    before, environment = signal.signal(signal.SIGINT, signal.SIG_IGN), os.environ.copy()
+    """Start processes that are deaf to Ctrl-C from birth, before _begin_worker, and that keep the memory they free.
+
+    It takes seconds. What is pressed meanwhile is answered at the end, when no process is half started.
+    """
+    pressed, environment, has_masks = [], os.environ.copy(), hasattr(signal, "pthread_sigmask")  # not on Windows
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    if has_masks:
+        resource_tracker.ensure_running()  # now, because it unblocks Ctrl-C
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.environ.update(dict.fromkeys(KEEPS_MEMORY, str(2 ** 30)) | environment)
     try:
         yield
     finally:
+        if has_masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGINT, before)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)
         for name in KEEPS_MEMORY:
             if name not in environment:
                 del os.environ[name]
