@@ -22,13 +22,9 @@ if __name__ == "__main__":
 
 import json
 import sys
-from collections import Counter
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
-from glob import glob
 from pathlib import Path
-
-import numpy as np
 
 from console import BadInput, CannotWrite
 from network.balance import Balance
@@ -39,24 +35,19 @@ from network.sources import MOST_SOURCES
 from network.tracking import Tracker, hop_frames_of
 from params import Params
 from scores import frames, page, plots
-from scores.exports import FORMATS, Localised, overall, overall_of_source
-from scores.labels import side_of
+from scores.exports import FORMATS, Localised
 from scores.live import Bar, JsonLines, Latencies, Osc
 from scores.server import GREATEST_PORT, LEAST_PORT, serve
+from scores.summary import summary
 from shards import video
-from shards.audio import CutShort, audio_paths, ear_blocks
+from shards.audio import CutShort, ear_blocks
 from shards.devices import table_of_devices
 from shards.folder import only_run
 from shards.listening import listening_copy
 from shards.live_flags import add_live_flags, check_live_flags
 from shards.microphone import Microphone
 from shards.recorder import Recorder
-
-# endings of what is written under a recording's name
-RESULTS = {".png", ".html", ".mp4", ".webm", ".csv", ".json", ".textgrid", ".vtt"}
-OVERVIEW = "all_recordings"  # the table over several recordings
-COUNTS = ("no source", "one source", "two sources", "three sources", "four sources")
-LONGEST_TOLD = 3        # intervals in the line of a recording that was heard in several places
+from shards.recording_files import OVERVIEW, find_recordings, output_names
 
 
 def parse_args(argv=None):
@@ -178,56 +169,6 @@ def localise_all(recordings, names, tracker, args, out):
           + (f"; skipped {len(problems)}, named above." if problems else "."))
 
 
-def find_recordings(named):
-    """List the recordings as (folder, path): files as named, and those of folders in order; BadInput for others."""
-    recordings = []
-    for path in _expanded(named):
-        if path.is_dir():
-            found = audio_paths(path)
-            if not found:
-                raise BadInput(f"{path} holds no audio file; name a folder of two-channel recordings.")
-            recordings += [(path, each) for each in found]
-            links = sorted({part.name for each in found for part in each.relative_to(path).parents
-                            if (path / part).is_symlink()})
-            if links:
-                console.warn(f"{path}: followed links to folders: {', '.join(links)}.")
-        elif path.is_file():
-            recordings.append((path.parent, path))
-        elif path.exists():
-            raise BadInput(f"{path} is a pipe or a device, not a file; save the recording to a file first.")
-        else:
-            raise BadInput(f"{path} does not exist; name a two-channel recording or a folder of them.")
-    once = {path.resolve(): (folder, path) for folder, path in reversed(recordings)}  # each under its first name
-    return list(reversed(once.values()))
-
-
-def _expanded(named):
-    """Expand patterns such as *.wav, which not every shell does."""
-    for path in named:
-        found = [] if path.exists() else sorted(map(Path, glob(str(path))))
-        yield from found or [path]
-
-
-def output_names(recordings):
-    """Name the results of each recording: dict of path to a name without an ending, with / for subfolders.
-
-    The name is that within its folder; where two are alike but for their endings, the ending stays, and where folders
-    hold the same names, the folder's name comes first. No two differ in case alone, and no file has a subfolder's name.
-    """
-    names = {path: path.relative_to(folder).with_suffix("").as_posix() for folder, path in recordings}
-    longer = (lambda folder, path: path.relative_to(folder).as_posix(),
-              lambda folder, path: (Path(folder.resolve().name) / path.relative_to(folder)).as_posix(),
-              lambda folder, path: path.resolve().as_posix().strip("/").replace(":", ""))
-    for make in longer:
-        count = Counter(name.casefold() for name in names.values())
-        count[OVERVIEW] += 1
-        count.update(parent.with_suffix("").as_posix().casefold() for parent in
-                     {parent for name in names.values() for parent in Path(name).parents}
-                     if parent.suffix.casefold() in RESULTS)
-        names |= {path: make(folder, path) for folder, path in recordings if count[names[path].casefold()] > 1}
-    return names
-
-
 def watched(blocks, doing, sample_rate_hz):
     """Yield blocks as they come, and show what is being done and how many seconds it has come."""
     with console.progress(unit=" s", desc=doing) as bar:
@@ -328,55 +269,6 @@ def write_video(localised, path, to, args):
         drawn = frames.Inset(localised, film) if film else frames.Frames(localised, *(args.video_size or video.SIZE))
         video.write(to, args.encoders, drawn.at, film.rate if film else video.RATE, localised.seconds, ears,
                     localised.name, page.made_in_words(localised.made_with))
-
-
-def in_words(track, seconds):
-    """Describe a recording in one line: where a source was heard, and when, if it was heard in several places."""
-    share = f"heard in {100 * track.has_source.mean():.0f} % of {seconds:.1f} s"
-    if not track.has_source.any():
-        return f"no source in {seconds:.1f} s."
-    azimuth_deg, half_width_deg = track.overall()
-    intervals = track.intervals()
-    if len(intervals) == 1:
-        return f"{side_of(azimuth_deg)} (spread {half_width_deg:.0f}), {share}."
-    if track.moves():
-        first, last = intervals[0], intervals[-1]
-        return f"moves from {side_of(first.azimuth_deg)} to {side_of(last.azimuth_deg)}, {share}."
-    longest = sorted(sorted(intervals, key=lambda each: each.start_s - each.end_s)[:LONGEST_TOLD])
-    told = "; ".join(f"{side_of(each.azimuth_deg)} from {each.start_s:.1f} to {each.end_s:.1f} s" for each in longest)
-    return f"several places, {told}{' and others' if len(intervals) > LONGEST_TOLD else ''}; {share}."
-
-
-def sources_in_words(sources, seconds):
-    """Describe the sources of a recording in one line: how many, where, and from when to when."""
-    if not sources:
-        return f"no source in {seconds:.1f} s."
-    longest = sorted(sorted(range(len(sources)), key=lambda at: -sources[at].has_source.sum())[:MOST_SOURCES])
-    told = []
-    for span in (sources[at].span() for at in longest):
-        where = side_of((span.start_deg + span.end_deg) / 2) if not span.moves else \
-            f"{side_of(span.start_deg)} to {side_of(span.end_deg)}"
-        told.append(f"{where} from {span.start_s:.1f} to {span.end_s:.1f} s")
-    count = COUNTS[len(sources)] if len(sources) < len(COUNTS) else f"{len(sources)} sources"
-    share = np.any([source.has_source for source in sources], axis=0).mean()
-    return (f"{count}, {'; '.join(told)}{' and others' if len(sources) > len(told) else ''}; "
-            f"heard in {100 * share:.0f} % of {seconds:.1f} s.")
-
-
-def summary(name, seconds, track, sources=None):
-    """Sum up a recording for the table over several: dict of its name, duration, azimuth, half-width and one line.
-
-    With `sources`, a list of them stands in place of the azimuth and half-width.
-    """
-    told = {"recording": name, "seconds": round(seconds, 3)}
-    if sources is None:
-        return told | overall(track) | {
-            "source_percent": round(100 * float(track.has_source.mean()), 1), "summary": in_words(track, seconds)}
-    is_heard = np.any([source.has_source for source in sources] or [np.zeros(1)], axis=0)
-    return told | {
-        "sources": [overall_of_source(source, number) for number, source in enumerate(sources, 1)],
-        "source_percent": round(100 * float(is_heard.mean()), 1),
-        "summary": sources_in_words(sources, seconds)}
 
 
 # ----------------------------------------------------------------------------------------------------------------- live

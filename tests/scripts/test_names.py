@@ -12,8 +12,8 @@ import soundfile as sf
 from helpers import ROOT, posix_only, run_process, run_script, through_the_head
 
 import console
-import Localise
 from shards.files import shard_name
+from shards.recording_files import output_names
 
 
 def recording(path, azimuth_deg=-45, seconds=1.2):
@@ -29,7 +29,7 @@ def names_of(tmp_path, *files, folders=(".",)):
         (tmp_path / file).write_bytes(b"")
     found = [(tmp_path / folder, path) for folder in folders
              for path in sorted((tmp_path / folder).rglob("*")) if path.is_file()]
-    return sorted(Localise.output_names(found).values())
+    return sorted(output_names(found).values())
 
 
 @pytest.mark.parametrize(("files", "names"), [
