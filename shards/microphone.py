@@ -16,6 +16,7 @@ import numpy as np
 import soxr
 
 from console import BadInput, warn
+from shards.audio import CLIPPED_SHARE, GREATEST_SAMPLE, Clipping
 from shards.devices import choose, devices, imported
 
 BLOCK_S = 0.02          # that the driver hands over at once
@@ -24,7 +25,8 @@ QUEUE_S = 10.0          # of blocks that wait while answers take long; more are 
 GONE_S = 1.5            # without a block, from which on a card counts as unplugged
 LOOK_AGAIN_S = 1.0      # from one look for an unplugged card to the next
 WAIT_S = 0.1            # of silence that is yielded at once meanwhile
-LONGEST_SILENCE_S = 1.0  # in one block
+MOST_AT_ONCE_S = 1.0    # in a block that is yielded
+CLIPPED_IN_S = 10.0     # stretches that are judged as clipped or not, each by itself
 LONGEST_DELAY_S = 1.0   # between microphone and callback: a driver that states more states nonsense
 
 
@@ -72,10 +74,10 @@ class Microphone:
         self.device = choose(devices(self._sounddevice), device)
         self.sample_rate_hz = self.device.sample_rate_hz
         self.overruns, self.lost_s, self.unplugged = 0, 0.0, 0
-        self._to_rate = None
+        self._told, self._clipping, self._judged, self._to_rate = set(), Clipping(), 0, None
         if self.sample_rate_hz != params.sample_rate_hz:
             self._to_rate = soxr.ResampleStream(self.sample_rate_hz, params.sample_rate_hz, 2, dtype="float32")
-        self._stream = None
+        self._stream = self._ahead = None
         self._until_s = self._gone_since_s = None        # of time.monotonic; the first is the end of what was yielded
         if self.device.channels < max(self._channels):
             raise BadInput(f"{self.device.full_name} has {self.device.channels} input channel(s), which are not enough "
@@ -102,7 +104,7 @@ class Microphone:
         """Yield blocks as they come, MicrophoneBlock each, without an end."""
         while True:
             try:
-                taken = self._queue.get(timeout=WAIT_S)
+                taken = self._next()
             except Empty:
                 if self._is_gone():
                     yield from self._waited_for()
@@ -156,10 +158,44 @@ class Microphone:
 
     # ---------------------------------------------------------------------------------------------- the reader's side
 
+    def _next(self):
+        """Take what waits: blocks that join, as one, so that a reader who is behind catches up; Empty without any."""
+        taken, self._ahead = self._ahead or self._queue.get(timeout=WAIT_S), None
+        joining = [self._sound_of(taken.block)]
+        while len(joining) * BLOCK_S < MOST_AT_ONCE_S:
+            with suppress(Empty):
+                self._ahead = self._queue.get_nowait()
+            if self._ahead is None or self._ahead.has_overrun or self._ahead.dropped:
+                break
+            joining.append(self._sound_of(self._ahead.block))
+            self._ahead = None
+        return taken._replace(block=np.concatenate(joining))
+
     def _heard(self, block, until_s):
         self._until_s = until_s
-        resampled = self._to_rate.resample_chunk(block) if self._to_rate else block
-        return MicrophoneBlock(resampled, block, until_s, self.overruns)
+        ears = self._to_rate.resample_chunk(block) if self._to_rate else block
+        return MicrophoneBlock(ears, block, until_s, self.overruns)
+
+    def _sound_of(self, block):
+        """Give a block, or as much silence where it is no sound; what is wrong with it is told once."""
+        if not np.abs(block).max(initial=0) <= GREATEST_SAMPLE:                              # NaN is not, either
+            self._tell("delivers NaN, infinite or enormous samples, which count as silence; choose another driver "
+                       "system of the same card with --device.")
+            return np.zeros_like(block)
+        self._clipping.add(block)
+        self._judged += len(block)
+        if self._judged >= CLIPPED_IN_S * self.sample_rate_hz:
+            if self._clipping.share > CLIPPED_SHARE:
+                self._tell("is clipped: samples stay at its highest level, which blurs the level differences; give it "
+                           "less gain.")
+            self._clipping, self._judged = Clipping(), 0
+        return block
+
+    def _tell(self, remark):
+        """Warn of something once."""
+        if remark not in self._told:
+            warn(f"{self.device.full_name} {remark}")
+        self._told.add(remark)
 
     def _missing_before(self, taken):
         """Count the samples between the last block and this one: those the queue dropped, or what the clocks tell."""
@@ -177,13 +213,12 @@ class Microphone:
     def _count_overrun(self, missing):
         self.overruns += 1
         self.lost_s += missing / self.sample_rate_hz
-        if self.overruns == 1:
-            warn(f"{self.device.full_name}: an overrun, {missing / self.sample_rate_hz:.2f} s of sound are lost and "
-                 "count as silence; more are counted. Close other programs, or take a larger --hop-s.")
+        self._tell("had an overrun: what is lost counts as silence, and more are counted; close other programs, or "
+                   "take a larger --hop-s.")
 
     def _silence(self, count):
         """Yield `count` samples of silence, a second at most at once."""
-        most = round(LONGEST_SILENCE_S * self.sample_rate_hz)
+        most = round(MOST_AT_ONCE_S * self.sample_rate_hz)
         for at in range(0, count, most):
             block = np.zeros((min(most, count - at), 2), np.float32)
             yield self._heard(block, self._until_s + len(block) / self.sample_rate_hz)

@@ -99,7 +99,7 @@ def test_what_an_overrun_loses_is_silence_and_counted(plug_in, capsys, knows_tim
         overruns, lost_s = listening.overruns, listening.lost_s
     came = joined(blocks)
     assert overruns == 2
-    assert capsys.readouterr().err.count("an overrun") == 1
+    assert capsys.readouterr().err.count("had an overrun") == 1
     assert (blocks[0].overruns, blocks[-1].overruns) == (0, 2)
     if knows_time:
         assert lost_s == pytest.approx(0.15)
@@ -127,10 +127,9 @@ def test_what_a_slow_reader_misses_is_silence_and_counted(plug_in, monkeypatch, 
     with Microphone(PARAMS) as listening:
         while card.played < RATE:
             time.sleep(0.001)                 # it reads nothing meanwhile
-        blocks = listening.blocks()
-        first = [next(blocks) for _ in range(10)]
+        first = heard(listening, 0.2)
         card.may_play.until_s = 1.5
-        rest = [next(blocks) for _ in range(5)]
+        rest = heard(listening, 1.0)
         assert listening.overruns == 1
         assert listening.lost_s == pytest.approx(0.8, abs=0.021)
     came = joined(first + rest)
@@ -139,6 +138,41 @@ def test_what_a_slow_reader_misses_is_silence_and_counted(plug_in, monkeypatch, 
     after = np.flatnonzero(came[3200:].any(axis=1))[0] + 3200
     np.testing.assert_array_equal(came[after:], card.signal[after:len(came)])
     assert "an overrun" in capsys.readouterr().err
+
+
+def test_a_reader_who_is_behind_gets_what_waits_at_once(plug_in):
+    card = fast(Card("card", noise(2.0), RATE), 1.5)
+    plug_in(card)
+    with Microphone(PARAMS) as listening:
+        while card.played < 1.5 * RATE:
+            time.sleep(0.001)
+        blocks = heard(listening, 1.5)
+        assert len(blocks) == 2
+        assert listening.overruns == 0
+    np.testing.assert_array_equal(joined(blocks), card.signal[:round(1.5 * RATE)])
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, 1e30])
+def test_what_is_no_sound_is_silence_and_told_once(plug_in, capsys, broken):
+    card = fast(Card("card", noise(1.0), RATE), 0.5)
+    card.signal[1000, 1] = card.signal[2000, 0] = broken
+    plug_in(card)
+    with Microphone(PARAMS) as listening:
+        came = joined(heard(listening, 0.4))
+    expected = card.signal[:len(came)].copy()
+    expected[960:1280], expected[1920:2240] = 0, 0                    # the blocks that hold it
+    np.testing.assert_array_equal(came, expected)
+    assert capsys.readouterr().err.count("card, ALSA delivers NaN, infinite or enormous samples") == 1
+
+
+@pytest.mark.parametrize("gain", [1, 30])
+def test_clipping_is_told_once(plug_in, capsys, monkeypatch, gain):
+    monkeypatch.setattr(microphone, "CLIPPED_IN_S", 0.5)
+    card = fast(Card("card", np.clip(gain * noise(2.0), -1, 1), RATE), 2.0)
+    plug_in(card)
+    with Microphone(PARAMS) as listening:
+        heard(listening, 1.9)
+    assert capsys.readouterr().err.count("card, ALSA is clipped") == (gain > 1)
 
 
 def test_an_unplugged_card_is_waited_for_in_silence_and_time_goes_on(plug_in, monkeypatch, capsys):
@@ -174,10 +208,8 @@ def test_a_card_that_sends_nothing_counts_as_gone(plug_in, monkeypatch):
     card = fast(Card("card", noise(), RATE), 0.1)
     plug_in(card)
     with Microphone(PARAMS) as listening:
-        blocks = listening.blocks()
-        for _ in range(5):
-            assert next(blocks).as_it_came.any()
-        assert not next(blocks).as_it_came.any()
+        assert joined(heard(listening, 0.1)).any()
+        assert not next(listening.blocks()).as_it_came.any()
         assert listening.unplugged == 1
 
 
