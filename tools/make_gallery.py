@@ -101,8 +101,12 @@ class Head:
         ears = np.stack([fftconvolve(signal, tail)[:len(signal)] for tail in self.tail])
         for degree, response in zip(GRID_DEG, self.response):
             share = np.maximum(1 - np.abs(azimuth_deg - degree), 0)   # from one degree to the next
-            if share.any():
-                ears += np.stack([fftconvolve(signal * share, ear)[:len(signal)] for ear in response])
+            there = np.flatnonzero(share)
+            if len(there):
+                begin, end = there[0], there[-1] + 1
+                part = signal[begin:end] * share[begin:end]
+                heard = np.stack([fftconvolve(part, ear) for ear in response])[:, :len(signal) - begin]
+                ears[:, begin:begin + heard.shape[1]] += heard
         return ears
 
     def hear_all_around(self, noise, length, seed=0):
