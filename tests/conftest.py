@@ -1,6 +1,7 @@
 """Fixtures that several rooms share: real wavs of a few talkers, shards made of them, a way to write a wav."""
 import os
 import shutil
+import signal
 import time
 
 import numpy as np
@@ -103,3 +104,11 @@ def write(tmp_path):
         sf.write(tmp_path / name, np.asarray(signal), sample_rate_hz, subtype=subtype)
         return tmp_path / name
     return wav
+
+
+@pytest.fixture
+def ctrl_c():
+    """Let this test's process hear Ctrl-C as a script's does, and give what presses it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)

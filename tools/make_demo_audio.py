@@ -31,6 +31,7 @@ from scipy.signal import fftconvolve
 
 from console import BadInput
 from shards.audio import write_wav
+from shards.folder import only_run
 
 SPEECH_RMS, NOISE_RMS = 0.05, 0.05  # of full scale: crest factors up to 20 fit
 NOISE_S = 12.0
@@ -238,7 +239,7 @@ def make(seed):
 
 def holds_only_demo(folder):
     """Whether a folder holds nothing but its README and demo files: such a one may be filled or completed."""
-    return all(re.fullmatch(r"README\.md|\..*|demo_\w[\w-]*\.wav(\.partial)?", p.name) for p in folder.rglob("*"))
+    return all(re.fullmatch(r"README\.md|\..*|demo_\w[\w-]*\.wav(\..*)?", p.name) for p in folder.rglob("*"))
 
 
 def main(argv=None):
@@ -249,13 +250,13 @@ def main(argv=None):
     args = parser.parse_args(argv)
     folders, rate = make(args.seed)
     for name, files in folders.items():
-        folder = console.folder_for_output(args.root / name)
-        if not holds_only_demo(folder):
-            print(f"{name}: left alone, it holds other audio.")
-            continue
-        missing = {file: signal for file, signal in files.items() if not (folder / file).exists()}
-        for file, signal in missing.items():
-            write_wav(folder / file, signal, rate)
+        with only_run(args.root / name) as folder:
+            if not holds_only_demo(folder):
+                print(f"{name}: left alone, it holds other audio.")
+                continue
+            missing = {file: signal for file, signal in files.items() if not (folder / file).exists()}
+            for file, signal in missing.items():
+                write_wav(folder / file, signal, rate)
         print(f"{name}: {len(files)} demo files, {len(missing)} of them made now.")
 
 
