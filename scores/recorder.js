@@ -9,7 +9,10 @@ const SILENT = 1e-5, JUDGED_S = 0.5;                           // of full scale;
 const EARS = ["left", "right"];
 let input = null, recording = null, work = null;               // what is open, being recorded, being localised
 
-function complain(text) { of("problem").textContent = text; }
+function complain(text) {
+  of("problem").textContent = text;
+  if (text) of("problem").scrollIntoView({block: "nearest"});
+}
 const clock = seconds => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 
 // -------------------------------------------------------------------------------------------------- to Localise.py
@@ -112,7 +115,8 @@ async function openInput(device) {
     node.port.onmessage = ({data}) => hear(data);
     context.createMediaStreamSource(stream).connect(node);
     node.connect(context.destination);                         // it gives silence, but must be pulled
-    await context.resume();
+    context.resume();                                          // which may take for ever where no sound can be played
+    of("channels").textContent = "Waiting for sound.";
     await list(track);
     const left = Object.keys(PROCESSING).filter(each => track.getSettings()[each]).map(each => PROCESSING[each]);
     of("processed").textContent = left.length ? `The browser still applies ${left.join(", ")}, which changes what two `
@@ -253,6 +257,7 @@ function show() {
   of("input").hidden = !input;
   of("record").textContent = recording ? "Stop and localise" : "Record";
   of("record").disabled = Boolean(work) || !input || input.channels < 2;
+  of("close").disabled = Boolean(recording);
   of("file").disabled = of("device").disabled = Boolean(work) || Boolean(recording);
 }
 of("open").addEventListener("click", () => openInput());

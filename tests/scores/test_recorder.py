@@ -76,9 +76,15 @@ def told(browser, name):
     return browser.wait_for(f"document.getElementById('{name}').textContent")
 
 
+def judged(browser):
+    """Wait until the channels were heard, and return what is said of them."""
+    browser.wait_for("!['', 'Waiting for sound.'].includes(document.getElementById('channels').textContent)")
+    return text_of(browser, "channels")
+
+
 def open_input(browser):
     browser.click("#open")
-    return told(browser, "channels")
+    return judged(browser)
 
 
 def wav_of(data, tmp_path):
@@ -178,6 +184,14 @@ def test_without_microphones_the_page_says_what_to_do(opened, before, word):
     assert not browser.eval("document.getElementById('open').hidden")
 
 
+def test_where_no_sound_comes_the_page_waits_in_words(opened):
+    browser = opened(before="AudioContext.prototype.resume = AudioContext.prototype.suspend;")
+    browser.click("#open")
+    browser.wait_for("!document.getElementById('input').hidden")
+    assert browser.eval("document.getElementById('record').disabled")
+    assert text_of(browser, "channels") == "Waiting for sound."
+
+
 def test_a_lost_input_ends_the_recording_and_what_there_is_counts(opened, answer):
     browser = opened(before="""const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
         navigator.mediaDevices.getUserMedia = async asked => window.stream = await ask(asked);""")
@@ -195,6 +209,7 @@ def test_a_recording_that_is_refused_can_be_saved(opened, answer):
     open_input(browser)
     browser.click("#record")
     told(browser, "clock")
+    assert browser.eval("document.getElementById('close').disabled")  # which would lose what was recorded
     browser.click("#record")
     browser.wait_for("!document.getElementById('keep').hidden")
     assert re.fullmatch(r"recording .* is bad\.", told(browser, "problem"))
@@ -323,7 +338,7 @@ def test_all_works_by_the_keyboard_and_has_a_name(opened):
     tree = browser.call("Accessibility.getFullAXTree")["nodes"]
     names = {(node["role"]["value"], node["name"]["value"]) for node in tree if "name" in node}
     assert {("combobox", "Input"), ("meter", "Left"), ("meter", "Right"), ("button", "Record")} <= names
-    told(browser, "channels")
+    judged(browser)
     browser.eval("document.getElementById('close').focus()")
     browser.press(" ")
     browser.wait_for("document.activeElement.id === 'open'")

@@ -134,6 +134,25 @@ def test_in_a_browser_a_file_becomes_its_page_which_plays_and_leads_back(served,
 
 
 @pytest.mark.slow
+@needs_chromium
+def test_what_two_microphones_of_the_browser_hear_is_localised(served, talk, tmp_path):
+    _, address = served()
+    flags = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+             f"--use-file-for-fake-audio-capture={talk}")
+    with Browser(tmp_path / "profile", flags=flags) as browser:
+        browser.open(address)
+        browser.click("#open")
+        browser.wait_for("!document.getElementById('record').disabled")
+        browser.click("#record")
+        browser.wait_for("document.getElementById('clock').textContent.startsWith('0:04')")  # once around, and more
+        browser.click("#record")
+        browser.wait_for("document.getElementById('audio')?.readyState >= 1")
+        said = browser.eval("document.querySelector('header p').textContent")
+        assert abs(int(re.search(r"(\d+) degrees left", said)[1]) - 45) <= 3
+        assert browser.faults == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [[], ["--swap-ears"], ["--sources", "2"], ["--channels", "2", "1"],
                                    ["--balance", "off"], ["--no-smoothing"]])
 def test_it_answers_with_the_other_flags(tmp_path, monkeypatch, flags):
