@@ -42,6 +42,7 @@ class LightNetwork(Listener):
         Raises BadInput without ONNX Runtime, and for a file that is missing, torn, foreign, or of other features than
         this code's.
         """
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # from 1.29 on it would report each model to its maker
         try:
             import onnxruntime
         except ImportError as problem:
@@ -49,6 +50,7 @@ class LightNetwork(Listener):
                            "requirements-localise.txt, or name a .keras file.") from problem
         if not Path(path).is_file():
             raise BadInput(f"{path} does not exist; make it of a trained model with tools/export.py.")
+        onnxruntime.disable_telemetry_events()  # on Windows, where the variable is not read
         options = onnxruntime.SessionOptions()
         options.log_severity_level, options.intra_op_num_threads = ERRORS_ALONE, 1
         try:
@@ -87,8 +89,11 @@ class LightNetwork(Listener):
     def _outputs_of_parts(self, scores_of, values, size, frames):
         """Score parts of samples or rows, a thread each, and let the segments agree."""
         parts = [values[at:at + size] for at in range(0, len(values), size)]
-        with ThreadPoolExecutor(_threads()) as threads:
-            scores = list(threads.map(scores_of, parts))
+        if len(parts) == 1:                        # a row of --live: to start a thread takes longer than the row
+            scores = [scores_of(values)]
+        else:
+            with ThreadPoolExecutor(_threads()) as threads:
+                scores = list(threads.map(scores_of, parts))
         return outputs_of([np.concatenate(each) for each in zip(*scores)], frames, self.params)
 
     def scores(self, cues, bounds):

@@ -53,7 +53,7 @@ th{{font-weight:600}}
 """
 
 
-def document(title, body, style="", script="", media=""):
+def document(title, body, style="", script="", media="", is_served=False):
     """Make a whole HTML document.
 
     Parameters
@@ -62,6 +62,7 @@ def document(title, body, style="", script="", media=""):
     body : str, markup
     style, script : str, of this page; `style` follows STYLE
     media : str, where sound may come from, as sources of the Content-Security-Policy
+    is_served : bool, by a server of ours, from which the script may fetch and load more
 
     Returns
     -------
@@ -80,7 +81,9 @@ def document(title, body, style="", script="", media=""):
     policy = ["default-src 'none'", "img-src data:", f"style-src {_digest(style)}", "base-uri 'none'",
               "form-action 'none'"]
     policy += [f"media-src {media}"] if media else []
-    policy += [f"script-src {_digest(script)}"] if script else []
+    ours = " 'self'" if is_served else ""
+    policy += [f"script-src {_digest(script)}{ours}"] if script else []
+    policy += ["connect-src 'self'"] if is_served else []
     code = f"<script>{script}</script>" if script else ""
     return ('<!doctype html><html lang="en"><head><meta charset="utf-8">'
             f'<meta http-equiv="Content-Security-Policy" content="{"; ".join(policy)}">'

@@ -26,7 +26,7 @@ STYLE, SCRIPT = ((HERE / f"page.{ending}").read_text(encoding="utf-8") for endin
 ICONS = {"before": "M6 5h2v14H6zM20 5v14l-11-7z", "after": "M16 5h2v14h-2zM4 5v14l11-7z"}
 
 
-def html(localised, media_type, sound, link_back=None):
+def html(localised, media_type, sound, links=()):
     """Make the page of a recording.
 
     Parameters
@@ -34,7 +34,7 @@ def html(localised, media_type, sound, link_back=None):
     localised : exports.Localised
     media_type : str, of the sound
     sound : bytes that go into the page, or the name of a file beside it, str
-    link_back : str, optional: the address of the table over several recordings
+    links : sequence of (text, address), of what stands above the name: the table over several recordings
 
     Returns
     -------
@@ -49,15 +49,15 @@ def html(localised, media_type, sound, link_back=None):
         player, inside = (f'<audio id="audio" preload="auto" src="{_address(sound)}" '
                           f'data-name="{escape(plain(sound))}"></audio>'), ""
     events = localised.events
-    body = (_header(localised, link_back) + _player(player) + "<main>" + _stage(localised) + _time(localised)
+    body = (_header(localised, links) + _player(player) + "<main>" + _stage(localised) + _time(localised)
             + _list(events, localised) + "</main>" + _footer(localised)
             + f'<script type="application/json" id="data">{_data(localised)}</script>{inside}')
     return markup.document(f"{plain(localised.name)}: where it comes from", body, STYLE, SCRIPT,
                            "blob:" if inside else "'self' file:")
 
 
-def _header(localised, link_back):
-    back = f'<a class="back" href="{_address(link_back)}">← All recordings</a>' if link_back else ""
+def _header(localised, links):
+    back = "".join(f'<a class="back" href="{_address(address)}">{escape(text)}</a>' for text, address in links)
     warnings = "".join(f"<li>{escape(plain(each))}</li>" for each in localised.warnings)
     warnings = (f'<section class="warnings" aria-labelledby="mind"><h2 id="mind">Warnings about this recording</h2>'
                 f"<ul>{warnings}</ul></section>") if warnings else ""

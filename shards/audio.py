@@ -21,7 +21,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from console import BadInput, atomic_write, progress, sha256_of, warn
+from console import BadInput, CannotWrite, atomic_write, progress, sha256_of, warn
 from params import GREATEST_RATE_HZ, LEAST_RATE_HZ
 from shards import containers
 from sound import excerpts
@@ -182,18 +182,18 @@ class Spool:
     nbytes = 0  # of memory
 
     def __init__(self, blocks):
-        """Write blocks (n,) of float32; BadInput where the disk is full."""
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lasts as long as the Spool
+        """Write blocks (n,) of float32; CannotWrite where the disk is full."""
         self._length, self._lock = 0, threading.Lock()
-        weakref.finalize(self, self._file.close)
         try:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lasts as long as the Spool
+            weakref.finalize(self, self._file.close)
             for block in blocks:
                 self._file.write(np.ascontiguousarray(block, np.float32).data)
                 self._length += len(block)
             self._file.flush()
         except OSError as problem:
-            raise BadInput(f"the folder for temporary files {tempfile.gettempdir()} has no space for a long recording "
-                           f"({problem.strerror}); free some space or set TMPDIR.") from problem
+            raise CannotWrite(f"the folder for temporary files has no space for a long recording ({problem.strerror}); "
+                              "free some space or set TMPDIR.") from problem
 
     def __len__(self):
         return self._length
@@ -521,7 +521,20 @@ class AudioCache:
         return clip
 
 
-def write_wav(path, ears, sample_rate_hz):
-    """Write (2, n) ear signals in -1..1 as a 16-bit stereo wav, whole."""
-    with atomic_write(path) as partial:
-        sf.write(partial, ears.T, sample_rate_hz, subtype="PCM_16", format="WAV")
+def write_wav(path, signals, sample_rate_hz):
+    """Write signals (n,) or (channel, n) in -1..1 as a 16-bit wav, whole; CannotWrite where the disk is full."""
+    with atomic_write(path) as partial, writing_errors(partial):
+        sf.write(partial, signals.T, sample_rate_hz, subtype="PCM_16", format="WAV")
+
+
+@contextmanager
+def writing_errors(path):
+    """Raise the OSError of the system for a file that soundfile could not write, and could not say why."""
+    try:
+        yield
+    except sf.SoundFileError:
+        with open(path, "ab") as file:  # what was refused is refused again
+            file.write(bytes(1 << 20))
+            file.flush()
+            os.fsync(file.fileno())
+        raise

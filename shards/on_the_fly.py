@@ -7,7 +7,6 @@ The mixtures are those of sound/mixing.py, as in shards. They are made in chunks
 each, from some azimuths, in a few noises. A chunk follows from the seed and its number alone, so a run repeats exactly
 with any number of workers, and a resumed one goes on as if nothing had happened.
 """
-import itertools
 import multiprocessing
 import os
 import signal
@@ -16,6 +15,7 @@ from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing import resource_tracker
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from sound.noise_fields import noise_gain
 SCENES, NOISES = 4, 4   # of a chunk: the transforms of a scene serve 4 noises
 AZIMUTHS = 8            # at most, of a scene: more scenes teach more than all azimuths of each; a chunk is 128
                         # samples, 8 MB
-CHUNKS_MIXED = 96       # in every batch: of few scenes the network would learn the scenes
+CHUNKS_MIXED = 96       # held at a time: of few scenes in a batch the network would learn the scenes
 CHUNKS_PER_EPOCH = 576  # between validations and checkpoints: 73,728 samples
 VALIDATION_CHUNKS, VALIDATION_AZIMUTHS = 160, 6   # uncertainties are measured on them, which takes many scenes
 TRAINING, VALIDATION = 0, 1
@@ -80,9 +80,13 @@ class WavFeed:
         self._pool = ProcessPoolExecutor(
             workers, multiprocessing.get_context("spawn"),  # a fork would copy TensorFlow's threads half alive
             _begin_worker, (speech, parts, noise, heads, params, scenes_of_chunk))
-        with _inherited_by_workers():
-            for _ in range(workers):
-                self._pool.submit(os.getpid)  # starts one
+        try:
+            with _inherited_by_workers():
+                for _ in range(workers):
+                    self._pool.submit(os.getpid)  # starts one
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self):
         return self
@@ -96,29 +100,23 @@ class WavFeed:
 
     def training(self, epoch):
         """Give the shuffled batches of one epoch, which follow from the seed and the epoch."""
-        return self._batches(TRAINING, epoch, self._chunks, self.params.batch_size)
+        return self._batches(TRAINING, epoch, self._chunks, self.training_count, self.params.batch_size)
 
     def validation(self, batch_size):
         """Give batches of the validation samples, always the same."""
-        return self._batches(VALIDATION, 0, VALIDATION_CHUNKS, batch_size)
+        return self._batches(VALIDATION, 0, VALIDATION_CHUNKS, self.validation_count, batch_size)
 
-    def _batches(self, part, epoch, chunks, batch_size):
-        made = self._in_order([(part, epoch, number) for number in range(chunks)])
-        left = None  # what the chunks before left over, less than a batch
-        while group := list(itertools.islice(made, CHUNKS_MIXED)):
-            begin, count = 0, sum(len(labels) for _, labels, *_ in group)
-            if left is not None:
-                begin = min(batch_size - len(left[1]), count)
-                left = tuple(np.concatenate(pair) for pair in zip(left, _rows(group, 0, begin)))
-                if len(left[1]) < batch_size:
-                    continue
-                yield left
-            whole = count - (count - begin) % batch_size
-            for at in range(begin, whole, batch_size):
-                yield _rows(group, at, at + batch_size)
-            left = _rows(group, whole, count) if whole < count else None
-        if left is not None:
-            yield left
+    def _batches(self, part, epoch, chunks, samples, batch_size):
+        made, held, begun = self._in_order([(part, epoch, number) for number in range(chunks)]), {}, 0
+        numbers, rows = dealt(chunks, samples // chunks)
+        for at in range(0, len(numbers), batch_size):
+            drawn, row = numbers[at:at + batch_size], rows[at:at + batch_size]
+            while begun <= drawn.max():
+                held[begun], begun = next(made), begun + 1
+            given = [[values[row[drawn == number]] for values in held[number]] for number in np.unique(drawn)]
+            for number in drawn[row == samples // chunks - 1].tolist():  # its last
+                del held[number]
+            yield tuple(np.concatenate(same) for same in zip(*given))
 
     def _in_order(self, chunks):
         """Yield the results of the chunks in order, while one more than there are workers is made or waits."""
@@ -134,10 +132,26 @@ def _azimuths_of_chunks(params):
     return [min(azimuths, len(params.azimuth_deg)) for azimuths in (AZIMUTHS, VALIDATION_AZIMUTHS)]
 
 
-def _rows(group, begin, end):
-    """Collect rows begin..end of chunks of one size, dealt out in turn: samples, labels, templates of own heads."""
-    slices = [slice(-((chunk - begin) // len(group)), -((chunk - end) // len(group))) for chunk in range(len(group))]
-    return tuple(np.concatenate([part[rows] for part, rows in zip(parts, slices)]) for parts in zip(*group))
+def dealt(chunks, rows):
+    """Order the rows of all chunks so that every batch has some of many chunks, which are made one after the other.
+
+    A chunk's first row comes as early as the chunk's number says, the others evenly over the time that CHUNKS_MIXED
+    chunks take. So the network has work from the first chunks on, and memory holds CHUNKS_MIXED of them.
+
+    Returns
+    -------
+    numbers, rows : np.ndarray [shape=(chunks x rows,)], int: which row of which chunk
+
+    Examples
+    --------
+    >>> numbers, rows = dealt(3, 2)
+    >>> numbers.tolist(), rows.tolist()
+    ([0, 1, 2, 0, 1, 2], [0, 0, 0, 1, 1, 1])
+
+    """
+    when = np.arange(chunks)[:, np.newaxis] + CHUNKS_MIXED / rows * np.arange(rows)
+    order = np.argsort(when, axis=None, kind="stable")
+    return order // rows, order % rows
 
 
 class OwnHeads:
@@ -193,13 +207,24 @@ def split_heads(heads):
 
 @contextmanager
 def _inherited_by_workers():
-    """Start processes that are deaf to Ctrl-C from birth, before _begin_worker, and that keep the memory they free."""
-    before, environment = signal.signal(signal.SIGINT, signal.SIG_IGN), os.environ.copy()
+    """Start processes that are deaf to Ctrl-C from birth, before _begin_worker, and that keep the memory they free.
+
+    It takes seconds. What is pressed meanwhile is answered at the end, when no process is half started.
+    """
+    pressed, environment, has_masks = [], os.environ.copy(), hasattr(signal, "pthread_sigmask")  # not on Windows
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    if has_masks:
+        resource_tracker.ensure_running()  # now, because it unblocks Ctrl-C
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.environ.update(dict.fromkeys(KEEPS_MEMORY, str(2 ** 30)) | environment)
     try:
         yield
     finally:
+        if has_masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGINT, before)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)
         for name in KEEPS_MEMORY:
             if name not in environment:
                 del os.environ[name]

@@ -3,6 +3,7 @@ import hashlib
 import importlib.util
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 import sofar
 from scipy.signal import fftconvolve
 
@@ -25,6 +27,7 @@ from scores.exports import Localised
 
 ROOT = Path(__file__).resolve().parents[1]
 PARAMS = Params()
+posix_only = pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals, limits or names")
 HOSTILE_NAME = "</title><script>document.title='hit'</script>\"'&.wav"
 RECORDING_S = 20.0
 TIME_S = np.arange(0.51, 19.5, 0.1)                                  # 190 rows
@@ -48,7 +51,7 @@ def run_script(script, *args, status=0, cwd=ROOT):
     main = _module_of(script).main
     with _as_if_started(script, cwd), redirect_stdout(printed), redirect_stderr(complaints):
         ended = console.run(lambda: main(list(map(str, args))))
-    done = Done(*(stream.buffer.getvalue().decode() for stream in (printed, complaints)))
+    done = Done(printed.buffer.getvalue().decode(), without_progress(complaints.buffer.getvalue().decode()))
     assert ended == status, f"{script} ended with {ended}, not {status}: {done.stderr[-2000:]}"
     return done
 
@@ -82,11 +85,20 @@ def run_process(script, *args, status=0, cwd=ROOT, encoding="utf-8", **options):
                           stdin=subprocess.DEVNULL, timeout=280, **options)
     assert done.returncode == status, f"{script} exited {done.returncode}, not {status}: {done.stderr[-2000:]}"
     assert "Traceback" not in done.stderr, done.stderr[-2000:]
+    done.stderr = without_progress(done.stderr)
     return done
+
+
+def without_progress(text):
+    """Take away the lines of progress, which a slow machine sees more of."""
+    return re.sub(r"^.*: \d+ % done, about \d+ (s|min) left\.\n", "", text, flags=re.MULTILINE)
 
 
 def start_process(script, *args, **options):
     """Start a script in a process that hears Ctrl-C, which a shell lets its background jobs ignore."""
+    if os.name != "posix":
+        pytest.skip("Windows sends no signals to one process")
+
     def hear_ctrl_c():
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 

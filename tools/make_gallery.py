@@ -86,7 +86,7 @@ CASES = (
 
 # ----------------------------------------------------------------------------------------------------------- recordings
 
-class Head:
+class RenderedHead:
     """The head that ships at every degree, perhaps in a room, and what is heard through it."""
 
     def __init__(self, room=None):
@@ -125,8 +125,9 @@ def recordings(demo):
     speech = [read_mono(path, PARAMS) for path in sorted((demo / "SpeechTRAIN").glob("*.wav"))]
     babble = read_mono(demo / "NoiseTEST" / "demo_babble.wav", PARAMS)
     pink = read_mono(demo / "NoiseTRAIN" / "demo_pink.wav", PARAMS)
-    head = Head()
-    in_room = Head(rooms.Room(np.array([7.0, 5.5, 2.8]), np.array([3.2, 2.6, 1.4]), 20.0, 1.8, rt60_s=0.6, drr_db=3.0))
+    head = RenderedHead()
+    in_room = RenderedHead(rooms.Room(np.array([7.0, 5.5, 2.8]), np.array([3.2, 2.6, 1.4]), 20.0, 1.8, rt60_s=0.6,
+                                      drr_db=3.0))
 
     def talker(first, seconds, begin_s=0.0):
         """Let one file after another speak, silent before `begin_s`."""

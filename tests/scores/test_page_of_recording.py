@@ -25,7 +25,7 @@ def flac():
 
 @pytest.fixture(scope="module")
 def text():
-    return page.html(localised_by_hand(), "audio/flac", flac(), "../all_recordings.html")
+    return page.html(localised_by_hand(), "audio/flac", flac(), [("← All recordings", "../all_recordings.html")])
 
 
 def test_names_and_warnings_stay_text(text):
