@@ -32,8 +32,6 @@ RATE = PARAMS.sample_rate_hz
 GRID_DEG = np.arange(-90, 91)
 PICTURE_WIDTH, COLOURS = 1000, 64
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
-
-
 OPENING = (
     "What `Localise.py` tells of eight recordings: good answers, and honest ones. Above each picture stands what the "
     "recording holds, below it the command and what it prints. The recordings are the demo's synthetic talkers, heard "

@@ -7,7 +7,7 @@ from helpers import ROOT
 
 import Localise
 from tools import make_gallery
-from tools.make_gallery import CASES, RATE, Head
+from tools.make_gallery import CASES, RATE, RenderedHead
 
 PAGE = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
 PICTURES = ROOT / "docs" / "gallery"
@@ -60,12 +60,12 @@ def test_every_case_has_a_recording_that_is_not_clipped(demo):
 
 def test_a_walker_is_at_the_left_ear_first():
     noise = np.random.default_rng(0).standard_normal(2 * RATE)
-    ears = Head().hear(noise, np.linspace(-80, 80, 2 * RATE))
+    ears = RenderedHead().hear(noise, np.linspace(-80, 80, 2 * RATE))
     level_db = 10 * np.log10(np.square(ears).reshape(2, 8, -1).mean(axis=-1))
     assert np.all(np.diff(level_db[1] - level_db[0]) > 0)
 
 
 def test_a_signal_that_stays_is_heard_as_its_response():
-    head, click = Head(), np.eye(1, 600)[0]
+    head, click = RenderedHead(), np.eye(1, 600)[0]
     heard = head.hear(click, 30.0)
     np.testing.assert_allclose(heard[:, :head.response.shape[-1]], head.response[120], atol=1e-6)
