@@ -96,8 +96,9 @@ class Tracker:
             return NO_ROWS
         rows = self._all_rows()
         if self._is_smoothed(rows):
-            evidence = self._chain.evidence(rows.distribution.astype(np.float64), rows.source_log_odds)
-            track = self._by_probabilities(rows, self._chain.smoothed(evidence))
+            parts = [self._by_probabilities(Rows(*(each[part] for each in rows)), probabilities) for part, probabilities
+                     in self._chain.smoothed_parts(rows.distribution, rows.source_log_odds)]
+            track = Track(*map(np.concatenate, zip(*reversed(parts))))
         else:
             track = self._as_they_are(rows)
         if not self.channels.is_doubtful:
@@ -113,9 +114,8 @@ class Tracker:
             return []
         rows = self._all_rows()
         followed = follow(_presence_of(rows), self.hop_s, self.params, most, self._chain is not None)
-        least_deg = np.where(rows.is_same, SAME_HALF_WIDTH_DEG, 0)
-        if self.channels.is_doubtful:
-            least_deg = np.maximum(least_deg, DOUBTFUL_HALF_WIDTH_DEG)
+        least_deg = np.where(self.channels.is_doubtful, DOUBTFUL_HALF_WIDTH_DEG,
+                             np.where(rows.is_same, SAME_HALF_WIDTH_DEG, 0))
         return [Source(rows.time_s, azimuth_deg, np.maximum(half_width_deg, least_deg), confidence, rows.level_db)
                 for azimuth_deg, confidence, half_width_deg in zip(*followed)]
 

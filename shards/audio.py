@@ -13,7 +13,7 @@ import tempfile
 import threading
 import weakref
 from collections import OrderedDict
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,9 +21,10 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from console import BadInput, CannotWrite, atomic_write, progress, sha256_of, warn
+from console import BadInput, CannotWrite, atomic_write, processors, progress, sha256_of, warn
 from params import GREATEST_RATE_HZ, LEAST_RATE_HZ
 from shards import containers
+from shards.threads import in_threads
 from sound import excerpts
 
 COMPLETE_SHARE = 0.98  # of the promised length; an mp3's is an estimate
@@ -82,13 +83,18 @@ def find_audio(folder, role, least_samples, params):
     paths = audio_paths(folder)
     if not paths:
         raise BadInput(f"{role} {folder} holds no audio file; put at least one wav into it.")
-    good, problems = [], []
-    for path in progress(paths, unit=" files", desc=f"checking {folder}"):
+
+    def check(path):
         try:
             _, channels = _mono_and_channels(path, params, least_samples)
-            good.append(Audio(path, path.relative_to(folder).as_posix(), sha256_of(path), channels))
+            return path, Audio(path, path.relative_to(folder).as_posix(), sha256_of(path), channels)
         except BadInput as problem:
-            problems.append(str(problem))
+            return path, problem
+
+    with closing(in_threads(check, paths, processors())) as checked:
+        checks = dict(progress(checked, total=len(paths), unit=" files", desc=f"checking {folder}"))
+    good = [checks[path] for path in paths if isinstance(checks[path], Audio)]
+    problems = [str(checks[path]) for path in paths if isinstance(checks[path], BadInput)]
     if not good:
         more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
         raise BadInput(f"{role} {folder} holds no usable audio: {problems[0]}{more}")
