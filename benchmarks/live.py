@@ -136,7 +136,7 @@ def windows(turns, args, params):
 
 # ------------------------------------------------------------------------------------- the whole script, a card played
 
-class Lines:
+class PrintedLines:
     """Takes the place of standard output: hands on each line of JSON as a dict, with the time at which it came."""
 
     def __init__(self, take):
@@ -154,7 +154,7 @@ class Lines:
 
 def listen(turns, args, params, take, is_real_time):
     """Run Localise.py --live on the turns, one after the other without an end, until `take` presses Ctrl-C."""
-    lines = Lines(take)
+    lines = PrintedLines(take)
     ears = soxr.resample(np.concatenate([turn.ears for turn in turns]), params.sample_rate_hz, CARD_RATE_HZ)
     card = Card("played", ears, CARD_RATE_HZ,
                 may_play=None if is_real_time else lambda played_s: played_s < lines.last_s + AHEAD_S)
