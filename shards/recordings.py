@@ -168,6 +168,25 @@ def starts_of(recording, params):
     return np.concatenate(starts), np.concatenate(azimuths)
 
 
+def windows(blocks, starts, length):
+    """Cut windows (length, channel) from blocks (n, channel), which are never in memory all at once.
+
+    `starts` ascend. Zeros stand for what lies behind the end: a resampler may end some samples early.
+
+    >>> blocks = iter(np.arange(9.0).reshape(3, 3, 1))
+    >>> [window[:, 0].tolist() for window in windows(blocks, [0, 2, 7], 4)]
+    [[0.0, 1.0, 2.0, 3.0], [2.0, 3.0, 4.0, 5.0], [7.0, 8.0, 0.0, 0.0]]
+    """
+    held, first = next(blocks), 0
+    for start in starts:
+        with suppress(CutShort, StopIteration):  # what it lacks was told when the labels were read
+            while first + len(held) < start + length:
+                gone = min(start - first, len(held))
+                held, first = np.concatenate((held[gone:], next(blocks))), first + gone
+        window = held[start - first:start - first + length]
+        yield np.pad(window, ((0, length - len(window)), (0, 0)))
+
+
 class RecordingPlan(NamedTuple):
     """Plan the shard of a recording and a noise to add to it, or None (plan.ShardPlan)."""
 
@@ -196,13 +215,10 @@ class RecordingPlan(NamedTuple):
         """
         params = mixer.params
         rng = np.random.default_rng([params.seed, *seed_of(*self.names)])
-        blocks = []
-        with suppress(CutShort):  # what it lacks was told when the labels were read
-            blocks.extend(ear_blocks(self.recording.path, params, params.channels or None, tells_clipping=False))
-        signal = np.concatenate(blocks)
-        signal = np.pad(signal, ((0, params.stft_window_samples), (0, 0)))  # a resampler may end some samples early
-        for start, azimuth_deg in zip(*starts_of(self.recording, params)):
-            ears = np.ascontiguousarray(signal[start:start + params.sample_length].T)
+        starts, azimuths = starts_of(self.recording, params)
+        blocks = ear_blocks(self.recording.path, params, params.channels or None, tells_clipping=False)
+        for start, azimuth_deg, signal in zip(starts, azimuths, windows(blocks, starts, params.sample_length)):
+            ears = np.ascontiguousarray(signal.T)
             start_s = start / params.sample_rate_hz
             if not self.noise:
                 yield ears, azimuth_deg, np.inf, NO_NOISE, start_s
