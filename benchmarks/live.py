@@ -31,6 +31,7 @@ import Localise
 from benchmarks.fake_sounddevice import Card, FakeSounddevice
 from benchmarks.strangers import noise_around
 from network.balance import Balance
+from network.likelihood import template_cues
 from network.live import LiveTracker, live_params
 from network.opening import open_network, shipped_model
 from network.tracking import hop_frames_of
@@ -63,6 +64,9 @@ def parse_args(argv=None):
     parser.add_argument("part", choices=("windows", "latency", "soak"))
     parser.add_argument("--audio", metavar="DIR", required=True, help="a folder with SpeechTEST and NoiseTEST")
     parser.add_argument("--hrir", metavar="SET", default="mit_kemar", help="(default: %(default)s)")
+    parser.add_argument("--head", metavar="SOFA", help="that the network compares with in place of KEMAR, for windows")
+    parser.add_argument("--windows-s", metavar="S", nargs="+", type=float, default=WINDOWS_S,
+                        help=f"(default: {' '.join(map(str, WINDOWS_S))})")
     parser.add_argument("--step-deg", metavar="DEG", type=int, default=5, help="of its azimuths (default: %(default)s)")
     parser.add_argument("--turns", metavar="N", type=int, default=60, help="talkers (default: %(default)s)")
     parser.add_argument("--minutes", metavar="M", type=float, default=60, help="of a soak (default: %(default)s)")
@@ -108,11 +112,12 @@ def turns_of(args, params):
 
 def windows(turns, args, params):
     """Print for each window how late onsets are answered and how exact the rows are that cover the talker alone."""
-    network, size = open_network(shipped_model()), round(BLOCK_S * params.sample_rate_hz)
+    network = open_network(shipped_model(), template_cues(params, args.head) if args.head else None)
+    size = round(BLOCK_S * params.sample_rate_hz)
     print(f"{args.hrir}, {len(turns)} talkers, {SNR_DB} dB\n\n| window (s) | onset to row, median | 95 % | answered | "
           f"within {WITHIN_DEG} degrees, of all | mean absolute error | rows of noise with a source |\n"
           "|---|---|---|---|---|---|---|", flush=True)
-    for window_s in WINDOWS_S:
+    for window_s in args.windows_s:
         fitted = live_params(replace(params, live_window_s=window_s, hop_s=params.live_hop_s))
         late_s, errors_deg, alarms = [], [], []
         for turn in turns:

@@ -93,7 +93,8 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=None, head=None, smooths=Tru
 def localise_blocks(blocks, sample_rate_hz, hop_s=0.1, model=None, head=None, smooths=True, balances=True):
     """Localise blocks as they come: a row is given as soon as its second is complete.
 
-    Rows know what came before them, but not what follows; `localise` of the whole signal knows both.
+    Rows know what came before them, but not what follows; `localise` of the whole signal knows both. What is wrong with
+    the two channels is told on standard error, once.
 
     Parameters
     ----------
