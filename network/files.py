@@ -3,6 +3,7 @@ import io
 import json
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def described(stored, path):
     if stored.get("model") in EARLIER_MODELS:
         raise BadInput(f"{path} holds the network \"{stored['model']}\" of version 0.4 or earlier; train it again, or "
                        "use that version.")
-    params = from_stored(stored, ("frames", *Params.TRAINING))
+    params = from_stored(stored, ("frames", *Params.TRAINING, *({"precision"} & stored.keys())))
     if differ := differences(stored, params.features):
         raise BadInput(f"{path} was trained on other features ({differ}); train it again.")
     calibration = stored.get("calibration")
@@ -149,6 +150,8 @@ def load(network_class, path, with_state=False):
             stored = json.loads(archive.read(PARAMS_ENTRY))
             state = archive.read(STATE_ENTRY) if with_state or STATE_ENTRY in archive.namelist() else None
         params, made_with, calibration = described(stored, path)
+        if not with_state:  # answers need no speed at the cost of accuracy
+            params = replace(params, precision="float32")
         network = network_class(params, made_with)
         network.keras_model.load_weights(path)
         network.calibration = calibration

@@ -7,7 +7,6 @@ The mixtures are those of sound/mixing.py, as in shards. They are made in chunks
 each, from some azimuths, in a few noises. A chunk follows from the seed and its number alone, so a run repeats exactly
 with any number of workers, and a resumed one goes on as if nothing had happened.
 """
-import itertools
 import multiprocessing
 import os
 import signal
@@ -21,7 +20,7 @@ import numpy as np
 
 from console import BadInput, warn
 from shards.audio import AudioCache
-from shards.feeds import fingerprint
+from shards.feeds import Share, fingerprint
 from shards.split import split
 from sound import mixing, talkers
 from sound.noise_fields import noise_gain
@@ -48,7 +47,7 @@ class WavFeed:
     heads some are kept, too (`split_heads`): how sure a network is of strangers is measured on heads it never heard.
     """
 
-    def __init__(self, speech, noise, heads, params, made_with, samples, workers):
+    def __init__(self, speech, noise, heads, params, made_with, samples, workers, share=None):
         """Start the workers.
 
         Parameters
@@ -59,17 +58,19 @@ class WavFeed:
         made_with : dict, what every sample is made with, to be stored with the model
         samples : int, how many to train on in all; `epochs` follows
         workers : int
+        share : feeds.Share, optional: of the batches, where several machines train together; all of each unless given
 
         Raises
         ------
         BadInput : a single speech file that is too short to keep some for validation
 
         """
-        self.params, self._workers = params, workers
+        self.params, self._workers, self._share = params, workers, share or Share()
         self.made_with = made_with | ({"own_head_share": params.own_head_share} if params.own_head_share else {})
         parts = _split_speech(speech, params)
         scenes_of_chunk = params.in_memory_of(SCENES)
         chunk, validation_chunk = (scenes_of_chunk * NOISES * azimuths for azimuths in _azimuths_of_chunks(params))
+        self._chunk_samples = chunk, validation_chunk
         self._chunks = min(CHUNKS_PER_EPOCH, -(-samples // chunk))
         self.training_count, self.validation_count = self._chunks * chunk, VALIDATION_CHUNKS * validation_chunk
         self.epochs = max(1, round(samples / self.training_count))
@@ -90,6 +91,14 @@ class WavFeed:
     def __exit__(self, *_):
         self.close()
 
+    @property
+    def _no_rows(self):
+        """Give a batch of no samples, in the shapes of the others."""
+        params = self.params
+        batch = (np.empty((0, *params.sample_shape), np.float16), np.empty((0, params.most_talkers + 1), np.float32),
+                 np.empty((0, len(params.class_deg), params.bins, 2), np.float16))
+        return batch if params.own_head_share else batch[:2]
+
     def close(self):
         """End the workers as soon as they have made the chunk in hand, a second or two."""
         self._pool.shutdown(cancel_futures=True)
@@ -103,21 +112,31 @@ class WavFeed:
         return self._batches(VALIDATION, 0, VALIDATION_CHUNKS, batch_size)
 
     def _batches(self, part, epoch, chunks, batch_size):
-        made = self._in_order([(part, epoch, number) for number in range(chunks)])
-        left = None  # what the chunks before left over, less than a batch
-        while group := list(itertools.islice(made, CHUNKS_MIXED)):
-            begin, count = 0, sum(len(labels) for _, labels, *_ in group)
-            if left is not None:
-                begin = min(batch_size - len(left[1]), count)
-                left = tuple(np.concatenate(pair) for pair in zip(left, _rows(group, 0, begin)))
-                if len(left[1]) < batch_size:
+        """Give this share of the batches: rows of every n-th of `chunks`, for n workers; no other chunk is mixed."""
+        index, workers = self._share
+        mine = [number for number in range(chunks) if number % CHUNKS_MIXED % workers == index]
+        made = self._in_order([(part, epoch, number) for number in mine])
+        left, left_count = None, 0  # what the chunks before left over, less than a batch, and how many for all workers
+        for first in range(0, chunks, CHUNKS_MIXED):
+            group_chunks = min(CHUNKS_MIXED, chunks - first)
+            group = {number: next(made) for number in range(index, group_chunks, workers)}
+            begin, count = 0, group_chunks * self._chunk_samples[part]
+
+            def rows(begin, end, group=group, group_chunks=group_chunks):
+                return _rows(group, group_chunks, begin, end) if group else self._no_rows
+
+            if left_count:
+                begin = min(batch_size - left_count, count)
+                left = tuple(np.concatenate(pair) for pair in zip(left, rows(0, begin)))
+                left_count += begin
+                if left_count < batch_size:
                     continue
                 yield left
             whole = count - (count - begin) % batch_size
             for at in range(begin, whole, batch_size):
-                yield _rows(group, at, at + batch_size)
-            left = _rows(group, whole, count) if whole < count else None
-        if left is not None:
+                yield rows(at, at + batch_size)
+            left, left_count = rows(whole, count), count - whole
+        if left_count:
             yield left
 
     def _in_order(self, chunks):
@@ -134,10 +153,13 @@ def _azimuths_of_chunks(params):
     return [min(azimuths, len(params.azimuth_deg)) for azimuths in (AZIMUTHS, VALIDATION_AZIMUTHS)]
 
 
-def _rows(group, begin, end):
-    """Collect rows begin..end of chunks of one size, dealt out in turn: samples, labels, templates of own heads."""
-    slices = [slice(-((chunk - begin) // len(group)), -((chunk - end) // len(group))) for chunk in range(len(group))]
-    return tuple(np.concatenate([part[rows] for part, rows in zip(parts, slices)]) for parts in zip(*group))
+def _rows(group, count, begin, end):
+    """Collect rows begin..end of `count` chunks of one size, dealt out in turn, from those chunks that are here.
+
+    `group` maps their numbers to what `_make_chunk` gave: samples, labels, templates of own heads.
+    """
+    slices = [slice(-((chunk - begin) // count), -((chunk - end) // count)) for chunk in group]
+    return tuple(np.concatenate([part[rows] for part, rows in zip(parts, slices)]) for parts in zip(*group.values()))
 
 
 class OwnHeads:
