@@ -3,6 +3,7 @@ import io
 import json
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def described(stored, path):
         raise BadInput(f"{path} holds the network \"{stored['model']}\" of version 0.4 or earlier; train it again, or "
                        "use that version.")
     try:
-        params = from_stored(stored, ("frames", *Params.TRAINING))
+        params = from_stored(stored, ("frames", *Params.TRAINING, *({"precision"} & stored.keys())))
         if len(params.class_deg) > MOST_CLASSES:
             raise BadInput(f"{len(params.class_deg)} directions are not possible")
     except BadInput as problem:
@@ -196,6 +197,8 @@ def load(network_class, path, with_state=False):
             stored = json.loads(archive.read(PARAMS_ENTRY))
             state = archive.read(STATE_ENTRY) if with_state or STATE_ENTRY in archive.namelist() else None
         params, made_with, calibration = described(stored, path)
+        if not with_state:  # answers need no speed at the cost of accuracy
+            params = replace(params, precision="float32")
         network = network_class(params, made_with)
         network.keras_model.load_weights(path)
         network.calibration = calibration

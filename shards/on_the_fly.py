@@ -21,7 +21,7 @@ import numpy as np
 
 from console import BadInput, warn
 from shards.audio import AudioCache
-from shards.feeds import fingerprint
+from shards.feeds import Share, fingerprint
 from shards.split import split
 from sound import mixing, talkers
 from sound.noise_fields import noise_gain
@@ -48,7 +48,7 @@ class WavFeed:
     heads some are kept, too (`split_heads`): how sure a network is of strangers is measured on heads it never heard.
     """
 
-    def __init__(self, speech, noise, heads, params, made_with, samples, workers):
+    def __init__(self, speech, noise, heads, params, made_with, samples, workers, share=None):
         """Start the workers.
 
         Parameters
@@ -59,13 +59,14 @@ class WavFeed:
         made_with : dict, what every sample is made with, to be stored with the model
         samples : int, how many to train on in all; `epochs` follows
         workers : int
+        share : feeds.Share, optional: of the batches, where several machines train together; all of each unless given
 
         Raises
         ------
         BadInput : a single speech file that is too short to keep some for validation
 
         """
-        self.params, self._workers = params, workers
+        self.params, self._workers, self._share = params, workers, share or Share()
         self.made_with = made_with | ({"own_head_share": params.own_head_share} if params.own_head_share else {})
         parts = _split_speech(speech, params)
         scenes_of_chunk = params.in_memory_of(SCENES)
@@ -94,6 +95,14 @@ class WavFeed:
     def __exit__(self, *_):
         self.close()
 
+    @property
+    def _no_rows(self):
+        """Give a batch of no samples, in the shapes of the others."""
+        params = self.params
+        batch = (np.empty((0, *params.sample_shape), np.float16), np.empty((0, params.most_talkers + 1), np.float32),
+                 np.empty((0, len(params.class_deg), params.bins, 2), np.float16))
+        return batch if params.own_head_share else batch[:2]
+
     def close(self):
         """End the workers as soon as they have made the chunk in hand, a second or two."""
         self._pool.shutdown(cancel_futures=True)
@@ -107,16 +116,20 @@ class WavFeed:
         return self._batches(VALIDATION, 0, VALIDATION_CHUNKS, self.validation_count, batch_size)
 
     def _batches(self, part, epoch, chunks, samples, batch_size):
-        made, held, begun = self._in_order([(part, epoch, number) for number in range(chunks)]), {}, 0
+        """Give this share of the batches: rows of every n-th of `chunks`, for n workers; no other chunk is mixed."""
+        index, workers = self._share
+        mine = range(index, chunks, workers)
+        made, held, begun = self._in_order([(part, epoch, number) for number in mine]), {}, index
         numbers, rows = dealt(chunks, samples // chunks)
         for at in range(0, len(numbers), batch_size):
-            drawn, row = numbers[at:at + batch_size], rows[at:at + batch_size]
-            while begun <= drawn.max():
-                held[begun], begun = next(made), begun + 1
+            is_mine = numbers[at:at + batch_size] % workers == index
+            drawn, row = numbers[at:at + batch_size][is_mine], rows[at:at + batch_size][is_mine]
+            while begun <= drawn.max(initial=-1):
+                held[begun], begun = next(made), begun + workers
             given = [[values[row[drawn == number]] for values in held[number]] for number in np.unique(drawn)]
             for number in drawn[row == samples // chunks - 1].tolist():  # its last
                 del held[number]
-            yield tuple(np.concatenate(same) for same in zip(*given))
+            yield tuple(np.concatenate(same) for same in zip(*given)) if given else self._no_rows
 
     def _in_order(self, chunks):
         """Yield the results of the chunks in order, while one more than there are workers is made or waits."""

@@ -24,7 +24,7 @@ ROOMS = {  # a row a room: whose modules it may import besides its own
 SCRIPTS = {"SpatialiseTRAIN", "SpatialiseTEST", "TrainingCNN", "Testing", "Localise", "tour", "make"}
 ABOVE_ALL = {"tools", "benchmarks"}
 LOADS_TENSORFLOW = {"network.model", "network.cnn", "network.layers", "network.segmented", "network.original",
-                    "network.windowed", "network.backend", "network.training", "network.graph"}
+                    "network.windowed", "network.backend", "network.devices", "network.training", "network.graph"}
 MOST_AT_THE_ROOT = 11
 
 
