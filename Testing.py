@@ -44,6 +44,8 @@ def parse_args(argv=None):
     parser.add_argument("--head", metavar="SET", default="mit_kemar",
                         help="the head that models and baseline compare with, for example a SOFA file of one's own "
                              "(default: %(default)s)")
+    parser.add_argument("--skip-bad", action="store_true",
+                        help="read all shards first, and score without those that are damaged")
     parser.add_argument("--out", metavar="DIR", default="results", help="tables, pictures (default: %(default)s)")
     heard = parser.add_argument_group("what the shards were made of, to be heard in report.html where it is present")
     heard.add_argument("--speech", metavar="DIR", default="SpeechTEST", help="(default: %(default)s)")
@@ -56,7 +58,7 @@ def parse_args(argv=None):
 def main(argv=None):
     """Open the shards and the models, and score them."""
     args, params = parse_args(argv), Params()
-    shards = open_shards(args.data, params, "SpatialiseTEST.py")
+    shards = open_shards(args.data, params, "SpatialiseTEST.py", args.skip_bad)
     if not has_talker(shards).any():
         raise BadInput(f"--data {args.data} holds noise alone, without anybody to localise; run SpatialiseTEST.py with "
                        "--talkers of 1 or more.")
@@ -73,7 +75,8 @@ def score_and_report(networks, templates, shards, args, params, out):
         console.warn(f"{name} tells one source of a sample, so the table of several talkers leaves it out.")
     results, of_talkers = score(predicted, stated, shards), score_talkers(found, predicted, shards)
     write_results(results, of_talkers, predicted, stated, found, shards, out, {
-        "data": str(args.data), "models": str(args.models), "head": args.head, "scenes": shards[0].params,
+        "data": str(args.data), "skip_bad": args.skip_bad, "models": str(args.models), "head": args.head,
+        "scenes": shards[0].params,
         "training": {name: network.params.training | {"frames": network.params.frames, "scenes": network.made_with}
                      for name, network in networks.items()}})
 

@@ -7,6 +7,7 @@
     python TrainingCNN.py --from-wavs --world               # every kind of scene: docs/scenes.md
     python TrainingCNN.py --from pretrained/best.keras --data BinSL_MINE --learning-rate 1e-4   # go on from a model
 
+It takes every GPU of the machine, and many machines with TF_CONFIG: docs/cluster.md, "Train on many machines".
 A quarter of the speech files is kept for validation. Without --epochs or --samples training sees about 300,000 samples
 (4 to 10 minutes on 2 cores).
 
@@ -18,13 +19,15 @@ if __name__ == "__main__":
     console.end_at_ctrl_c()  # while what follows is imported
 
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from console import BadInput
-from params import LOSSES, MODELS, Params, flag_of
+from network.workers import this_worker
+from params import LOSSES, MODELS, PRECISIONS, Params, flag_of
 from shards import flags, spatialise
-from shards.feeds import ShardFeed
+from shards.feeds import ShardFeed, Share
 from shards.files import open_shards
 from shards.folder import only_run
 
@@ -63,9 +66,14 @@ def parse_args(argv=None):
                         help="(default: %(default)s)")
     parser.add_argument("--learning-rate", metavar="X", type=float, default=default.learning_rate,
                         help="at its highest (default: %(default)s)")
+    parser.add_argument("--precision", choices=PRECISIONS, default=default.precision,
+                        help="of the large matrix products in training; docs/cluster.md says when another is faster "
+                             "(default: %(default)s)")
     parser.add_argument("--seed", metavar="N", type=int, default=default.seed, help="(default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on from the last finished epoch in --out")
     parser.add_argument("--overwrite", action="store_true", help="replace the model that is in --out")
+    parser.add_argument("--skip-bad", action="store_true", default=None,
+                        help="read all shards first, and train without those that are damaged")
     scene_flags = flags.add_scene_flags(parser, "TRAIN")
     args = parser.parse_args(argv)
     for flag, most in (("epochs", 100_000), ("samples", 10 ** 10), ("workers", 256)):
@@ -77,7 +85,7 @@ def parse_args(argv=None):
         given = " ".join(f"{weight:g}" for weight in args.weights)
         raise BadInput(f"--weights {given} is not possible: it takes a number above 0 for each of the {folders} "
                        "folder(s) of --data.")
-    idle = (("data", "weights", "epochs") if args.from_wavs else
+    idle = (("data", "weights", "epochs", "skip_bad") if args.from_wavs else
             ("samples", "workers", "own_head_share", *scene_flags))
     for flag in idle:
         if getattr(args, flag) is not None:
@@ -94,21 +102,25 @@ def parse_args(argv=None):
         raise BadInput("--own-head-share does nothing with --model original, which compares with no head; leave it "
                        "out.")
     return replace(params, own_head_share=args.own_head_share or 0.0, model=args.model, loss=loss,
-                   batch_size=args.batch_size, learning_rate=args.learning_rate, seed=args.seed), args
+                   batch_size=args.batch_size, learning_rate=args.learning_rate, precision=args.precision,
+                   seed=args.seed), args
 
 
 def main(argv=None):
     """Train a network on shards, or on mixtures made on the fly."""
     params, args = parse_args(argv)
+    worker = this_worker()
+    share = Share(worker.index, worker.count)
     print(f"Network: {NETWORKS[params.model]}; loss: {LOSS_NAMES[params.loss]}.", flush=True)
     if args.from_wavs:
-        train(wav_feed(params, args), args)
+        train(wav_feed(params, args, share), args, worker)
     else:
-        folders = [open_shards(folder, params, "SpatialiseTRAIN.py") for folder in args.data or ["BinSL_TRAIN"]]
-        train(ShardFeed(folders, params, args.weights), args)
+        folders = [open_shards(folder, params, "SpatialiseTRAIN.py", args.skip_bad)
+                   for folder in args.data or ["BinSL_TRAIN"]]
+        train(ShardFeed(folders, params, args.weights, share), args, worker)
 
 
-def wav_feed(params, args):
+def wav_feed(params, args, share):
     """Check the audio and the heads, and start the workers that mix them."""
     from shards.on_the_fly import WavFeed
 
@@ -118,12 +130,12 @@ def wav_feed(params, args):
     spatialise.require_competing_talkers(speech, params)
     heads, params = spatialise.load_heads(params)
     return WavFeed(speech, noise, heads, params, spatialise.scenes_with(heads, params),
-                         args.samples or params.samples_to_see, args.workers or console.processors())
+                   args.samples or params.samples_to_see, args.workers or console.processors(), share)
 
 
-def train(feed, args):
-    """Run the epochs of a feed, which is closed in the end."""
-    with feed, only_run(args.out) as out:
+def train(feed, args, worker):
+    """Run the epochs of a feed, which is closed in the end; of many workers the chief alone writes."""
+    with feed, only_run(args.out) if worker.is_chief else nullcontext(console.folder_for_output(args.out)) as out:
         resume = args.resume and (out / "last.keras").exists()
         if args.resume and not resume:
             console.warn(f"{out} holds nothing to resume; starting with the first epoch.")
@@ -131,14 +143,13 @@ def train(feed, args):
             raise BadInput(f"{out} already holds a trained model; go on with --resume, choose another --out, or "
                            "replace it with --overwrite.")
 
-        from network import (
-            training,  # here, not above: TensorFlow takes seconds, and a wrong flag should not wait for it
-        )
+        # Here, not above: TensorFlow takes seconds, and a wrong flag should not wait for it.
+        from network import devices, training
 
         epochs = args.epochs or feed.epochs
         print(f"{feed.training_count} training and {feed.validation_count} validation samples an epoch of "
               f"{feed.title}, {epochs} epochs.", flush=True)
-        history = training.fit(feed, epochs, out, resume, args.origins)
+        history = training.fit(feed, epochs, out, resume, args.origins, devices.Devices(worker))
     best = min(history, key=lambda row: row["validation_loss"])
     print(f"{out}: best.keras is epoch {best['epoch']}, {best['validation_within_5_deg_percent']:.1f} % of the "
           f"validation samples within 5 degrees; last.keras is epoch {history[-1]['epoch']}; history.csv, history.png.")

@@ -6,11 +6,13 @@ whose text is one sentence that names the file or flag and the remedy; it is pri
 import argparse
 import errno
 import hashlib
+import io
 import os
 import secrets
 import signal
 import sys
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 EXIT_BAD_INPUT = 2     # what argparse uses for a wrong flag
@@ -19,6 +21,9 @@ DISK_FULL = {errno.ENOSPC: "the disk is full; free some space and run the same c
              errno.EFBIG: "no file may be so large here; raise the limit (ulimit -f), or choose another disk."}
 LONGEST_NAME_BYTES = 255  # of a file on common file systems
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for Ctrl-C
+BAR = ("{desc}: {percentage:3.0f} % |{bar}| {n_fmt} of {total_fmt}{unit}, {elapsed} so far, {remaining} left, "
+       "{rate_fmt}{postfix}")
+FIRST_LINE_S, LINES_S = 20.0, 60.0  # of progress in a log
 OF_THE_NAME = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.EINVAL, errno.EILSEQ)
 _KEPT = []  # lists of kept_warnings
 
@@ -69,10 +74,47 @@ def kept_warnings():
 
 
 def progress(iterable=None, **options):
-    """A tqdm bar on standard error, only where a person watches; `options` go to tqdm unchanged."""
+    """Show how far a loop is and how long it still takes, on standard error; `options` go to tqdm unchanged.
+
+    A terminal gets a bar, all else (a log, a pipe) a line after FIRST_LINE_S and one every LINES_S.
+    """
+    if sys.stderr.isatty():
+        from tqdm import tqdm  # here, not above: end_at_ctrl_c must come at once
+
+        has_total = options.get("total") or hasattr(iterable, "__len__")
+        return tqdm(iterable, file=sys.stderr, leave=False, dynamic_ncols=True, bar_format=BAR if has_total else None,
+                    **{"unit": ""} | options)
+    return _lines()(iterable, **options)
+
+
+@cache
+def _lines():
+    """Give the class of progress in lines; tqdm is imported with it."""
     from tqdm import tqdm
 
-    return tqdm(iterable, file=sys.stderr, disable=None, leave=False, dynamic_ncols=True, **options)
+    class Lines(tqdm):
+        """Progress in lines, for what does not move a cursor; silent where the total is not known."""
+
+        def __init__(self, iterable=None, **options):
+            self.next_s, self.first = FIRST_LINE_S, None
+            super().__init__(iterable, file=io.StringIO(), mininterval=1.0, **options)
+
+        def display(self, msg=None, pos=None):
+            """Print a line when it is time: tqdm calls this once in `mininterval` at most."""
+            elapsed_s = self.format_dict["elapsed"]
+            if msg is not None or not self.total or not 0 < self.n < self.total:
+                return
+            self.first = self.first or (self.n, elapsed_s)  # what lies before is start-up
+            done, in_s = self.n - self.first[0], elapsed_s - self.first[1]
+            if done and elapsed_s >= self.next_s:
+                self.next_s = elapsed_s + LINES_S
+                left_s = in_s * (self.total - self.n) / done
+                left = f"{left_s:.0f} s" if left_s < 100 else f"{left_s / 60:.0f} min"
+                with suppress(OSError):  # a full disk or a reader that has gone: no reason to stop the work
+                    print(f"{self.desc}: {100 * self.n / self.total:.0f} % done, about {left} left.", file=sys.stderr,
+                          flush=True)
+
+    return Lines
 
 
 def end_at_ctrl_c():
@@ -109,7 +151,7 @@ def run(main):
         signal.signal(signal.SIGINT, on_ctrl_c)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed, or a program without a console
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - it lasts as long as the process
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - it lasts as long as the process
         elif hasattr(getattr(sys, name), "reconfigure"):  # not a notebook's; an emoji in a name must not fail
             getattr(sys, name).reconfigure(errors="replace")
     name = _script()

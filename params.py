@@ -11,6 +11,7 @@ from console import BadInput
 NOISE_FIELDS = ("diffuse", "diotic", "directional", "talker", "mixed")
 MODELS = ("cnn", "original")
 LOSSES = ("distribution", "mse")
+PRECISIONS = ("float32", "bfloat16", "float16")
 MOST_TALKERS = 4  # of a sample
 LEAST_RATE_HZ, GREATEST_RATE_HZ = 1_000, 1_000_000  # of what users give; beyond, a header or a unit is wrong
 
@@ -97,6 +98,7 @@ class Params:
     # Training: docs/log/ holds the measurements behind these.
     batch_size: int = 64
     learning_rate: float = 1e-3
+    precision: str = "float32"        # of the large products in training; weights and losses are float32 in any case
     validation_share: float = 0.25    # of the speech files, as the original kept of the samples
     own_head_share: float = 0.0       # of the scenes mixed on the fly are compared with their own head's templates
     samples_to_see: int = 300_000     # sets the number of epochs unless --epochs does
@@ -109,6 +111,8 @@ class Params:
 
     # Localising recordings.
     hop_s: float = 0.1                # from answer to answer
+    live_hop_s: float = 0.04          # the same of --live: a line comes this much later at most
+    live_window_s: float = 0.3        # that an answer of --live covers: docs/recordings.md says what shorter ones cost
     most_half_width_95_deg: float = 15.0  # of a source, for models whose training heard no noise alone
 
     # Scoring: CNNBSL, the original, counts a prediction as correct that is within 5 degrees when rounded.
@@ -152,7 +156,9 @@ class Params:
                                                                           else (value,)), allowed)
         _require(self.model in MODELS, "--model", self.model, " or ".join(MODELS))
         _require(self.loss in LOSSES, "--loss", self.loss, " or ".join(LOSSES))
+        _require(self.precision in PRECISIONS, "--precision", self.precision, " or ".join(PRECISIONS))
         _require(0.02 <= self.hop_s <= 60, "--hop-s", self.hop_s, "0.02 to 60")
+        _require(0.22 <= self.live_window_s <= 4, "--window-s", self.live_window_s, "0.22 to 4")
         _require(2 <= self.batch_size <= 4096, "--batch-size", self.batch_size, "2 to 4096")
         _require(isfinite(self.learning_rate) and 0 < self.learning_rate <= 1, "--learning-rate", self.learning_rate,
                  "above 0 and at most 1")
@@ -244,9 +250,14 @@ class Params:
                                        *(TALKERS if self.has_talkers else ()))
 
     @property
+    def layer_dtype(self):
+        """Name Keras's dtype policy of the layers with large products, in training."""
+        return self.precision if self.precision == "float32" else f"mixed_{self.precision}"
+
+    @property
     def training(self):
         """Collect every number that a model is trained with, besides those of its shards, as a dict."""
-        return _subset(self, *self.TRAINING)
+        return _subset(self, *self.TRAINING, *(["precision"] if self.precision != "float32" else []))
 
 
 # Varied scenes: least and greatest value that makes sense, and what is drawn. One number is a standard deviation or a

@@ -44,7 +44,7 @@ def build(params):
 
     Parameters
     ----------
-    params : Params, for loss and class_deg
+    params : Params, for loss, class_deg and the precision of the layers with large products
 
     Returns
     -------
@@ -55,7 +55,7 @@ def build(params):
 
     cues = keras.Input((params.bins, None, 2), name="cues")                             # (321, 50, 2)
     vectors = UnitVectors(name="unit_vectors")(cues)                                    # (3, 120, 25)
-    filtered = BandFilters(FILTERS, CONTEXT_STEPS, name="filters")(vectors)             # (23, 1440)
+    filtered = BandFilters(FILTERS, CONTEXT_STEPS, name="filters", dtype=params.layer_dtype)(vectors)   # (23, 1440)
     compare = LogLikelihoods(directions, name="log_likelihoods")
     likelihoods = compare(vectors)                                                      # (25, 555)
     local = keras.Model(cues, [filtered, likelihoods], name="local")
@@ -69,7 +69,7 @@ def build(params):
                                 Relative(directions, name="relative")(mean_likelihoods)])   # (2, 1424)
     hidden = layer.BatchNormalization()(both)
     for units in DENSE:
-        hidden = layer.Dense(units, use_bias=False, kernel_initializer="he_normal")(hidden)
+        hidden = layer.Dense(units, use_bias=False, kernel_initializer="he_normal", dtype=params.layer_dtype)(hidden)
         hidden = layer.ReLU()(layer.BatchNormalization()(hidden))                        # (2, 512), (2, 256)
     units = {"mse": {"azimuth_deg": 1}, "distribution": {"distribution": directions, "presence": directions}}
     scores = {name: Fold(name=name)(layer.Dense(count, name=f"{name}_dense")(hidden))

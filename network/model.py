@@ -13,6 +13,7 @@ from console import BadInput
 from network import files
 from network.answers import Listener
 from network.backend import keras, tf
+from network.devices import local_devices, on_devices, synchronise
 from network.peaks import presence_targets
 from network.readout import soft_labels
 from network.segmented import Segmented
@@ -45,7 +46,11 @@ class Network(Listener):
         self.keras_model = self._core.keras_model
         if template_cues is not None and self.has_templates:
             self._core.compare_with(template_cues, is_symmetrical=True)
+        self._strategy = tf.distribute.get_strategy()   # of devices.py, in whose scope the network is built
+        synchronise(self.keras_model)
         self.optimizer = keras.optimizers.Adam(params.learning_rate)
+        if params.precision == "float16":
+            self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
         self.optimizer.build(self.keras_model.trainable_variables)
         self._compiled = {}
         self.begin_epoch(0)
@@ -67,16 +72,27 @@ class Network(Listener):
     # ------------------------------------------------------------------------------------------------ training
 
     def begin_epoch(self, epoch):
-        """Draw crops and dropout from the seed and the epoch alone, so that a resumed run repeats."""
+        """Draw crops and dropout from the seed and the epoch alone, so that a resumed run repeats.
+
+        The crops are the same on all devices, while each drops other units.
+        """
         self._rng = np.random.default_rng([self.params.seed, epoch])
-        for layer in self.keras_model.layers:
-            if isinstance(layer, keras.layers.Dropout):
-                layer.seed_generator.state.assign([self.params.seed % 2 ** 32, epoch])
+
+        dropouts = [each for each in self.keras_model.layers if isinstance(each, keras.layers.Dropout) and each.rate]
+
+        def seed_dropout():
+            device = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.uint32)
+            for layer in dropouts:
+                layer.seed_generator.state.assign(tf.stack([self.params.seed % 2 ** 32 + device, epoch]))
+
+        if dropouts:
+            tf.function(lambda: self._strategy.run(seed_dropout), autograph=False)()
 
     def train(self, samples, azimuth_deg, learning_rate, template_cues=None):
         """Take one training step; returns the loss of the batch without the L2 term.
 
-        The loss is a tensor that need not be ready yet.
+        The loss is a tensor that need not be ready yet. With several workers the samples are this worker's share, which
+        may be empty, and the loss is that of the whole batch.
 
         Parameters
         ----------
@@ -89,22 +105,36 @@ class Network(Listener):
 
         """
         self.optimizer.learning_rate.assign(learning_rate)
-        functions, crop = self._functions(samples.shape[2]), np.float32(self._rng.random())
-        given = (samples, *self._targets(azimuth_deg), crop)
-        return functions["step"](*given) if template_cues is None else functions["step_own"](*given, template_cues)
+        functions, crop = self._functions(samples.shape[2]), [np.float32(self._rng.random())]
+        given = [samples, *self._targets(azimuth_deg)]
+        (loss,), *_ = (functions["step"](given, crop) if template_cues is None else
+                       functions["step_own"]([*given, template_cues], crop))
+        return loss
 
-    def _step(self, samples, loudest, has_loudest, presence, is_known, crop, template_cues=None):
+    def _step(self, crop, samples, loudest, has_loudest, presence, is_known, template_cues=None):
+        """Learn one device's part of a batch; the loss is averaged over the batch of all devices, which are in step."""
+        device = tf.distribute.get_replica_context()
+        count = device.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(tf.shape(samples)[0], tf.float32))
         with tf.GradientTape() as tape:
             scores = self._core.scores_in_training(samples, crop, template_cues)
             each = self._losses(scores, loudest, has_loudest, presence, is_known)
-            total = tf.add_n([tf.reduce_mean(each), *self._core.losses])  # with the L2 of the original's convolutions
+            l2 = [loss / device.num_replicas_in_sync for loss in self._core.losses]  # of the original's convolutions
+            total = tf.add_n([tf.reduce_sum(each) / (self._core.copies * count), *l2])
+            scaled = self.optimizer.scale_loss(total)
         variables = self.keras_model.trainable_variables
-        self.optimizer.apply_gradients(zip(tape.gradient(total, variables), variables))
-        return tf.reduce_mean(each[:tf.shape(samples)[0]])
+        gradients = tape.gradient(scaled, variables)
+        if self.params.precision == "float16" and device.num_replicas_in_sync > 1:
+            # All devices must skip a step that overflows on one: it would wait for ever for their gradients.
+            finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
+            spoilt = device.all_reduce(tf.distribute.ReduceOp.SUM, tf.where(finite, 0.0, np.nan))
+            gradients = [gradient + spoilt for gradient in gradients]
+        self.optimizer.apply_gradients(zip(gradients, variables))
+        loss = tf.reduce_sum(each[:tf.shape(samples)[0]]) / count
+        return (device.all_reduce(tf.distribute.ReduceOp.SUM, loss),)
 
     def _losses(self, scores, loudest, has_loudest, presence, is_known):
         """Compute the loss of each sample, and of its crop after all samples: (n or 2 n,)."""
-        copies = tf.shape(next(iter(scores.values())))[0] // tf.shape(loudest)[0]
+        copies = self._core.copies
         loudest, presence = (tf.tile(each, (copies, 1)) for each in (loudest, presence))
         has_loudest, is_known = (tf.tile(each, (copies,)) for each in (has_loudest, is_known))
         if "azimuth_deg" in scores:
@@ -166,10 +196,12 @@ class Network(Listener):
         `template_cues` are as for `train`.
         """
         frames = samples.shape[2]
-        functions, batch = self._functions(frames), max(1, PREDICT_FRAMES // frames)
-        parts = [slice(at, at + batch) for at in range(0, len(samples), batch)]
-        given = [functions["answer"](samples[part]) if template_cues is None else
-                 functions["answer_own"](samples[part], template_cues[part]) for part in parts]
+        functions = self._functions(frames)
+        batch = max(1, PREDICT_FRAMES // frames) * local_devices(self._strategy)
+        parts = [slice(at, at + batch) for at in range(0, max(1, len(samples)), batch)]
+        given = [of_device for part in parts for of_device in (
+            functions["answer"]([samples[part]]) if template_cues is None else
+            functions["answer_own"]([samples[part], template_cues[part]]))]
         arrays = [np.concatenate([each.numpy() for each in some]) for some in zip(*given)]
         return self._core.outputs_of(arrays, frames)
 
@@ -189,16 +221,20 @@ class Network(Listener):
             samples = tf.TensorSpec((None, self.params.bins, frames, 2), tf.float16)
             values = tf.TensorSpec((None, None), tf.float32)
             each = tf.TensorSpec((None,), tf.float32)
-            targets = [values, each, tf.TensorSpec((None, count), tf.float32), each]
+            batch = [samples, values, each, tf.TensorSpec((None, count), tf.float32), each]
             heads = tf.TensorSpec((None, count, self.params.bins, 2), tf.float16)
-            crop = tf.TensorSpec((), tf.float32)
-            signatures = {
-                "step": (self._step, [samples, *targets, crop]),
-                "step_own": (self._step, [samples, *targets, crop, heads]),
-                "answer": (core.answer, [samples]), "answer_own": (core.answer, [samples, heads])} if frames else {
-                "local": (core.local, [samples]), "score": (core.score, [values, values])}
-            self._compiled[frames] = {name: tf.function(function, input_signature=signature, autograph=False)
-                                      for name, (function, signature) in signatures.items()}
+            crop = [tf.TensorSpec((), tf.float32)]
+
+            def compiled(function, *signature):
+                return tf.function(function, input_signature=signature, autograph=False)
+
+            with self._strategy.scope():
+                self._compiled[frames] = {
+                    "step": on_devices(self._step, batch, crop),
+                    "step_own": on_devices(self._step, [*batch, heads], crop),
+                    "answer": on_devices(core.answer, [samples]),
+                    "answer_own": on_devices(core.answer, [samples, heads])} if frames else {
+                    "local": compiled(core.local, samples), "score": compiled(core.score, values, values)}
         return self._compiled[frames]
 
     # ------------------------------------------------------------------------------------------------ files

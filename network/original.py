@@ -13,14 +13,15 @@ def layers(params):
 
     Parameters
     ----------
-    params : Params, for l2, dropout, loss and class_deg
+    params : Params, for l2, dropout, loss, class_deg and the precision of the layers
 
     Returns
     -------
     list of keras.layers.Layer: (n, 321, 50, 2) -> (n, 1) degrees; of loss "distribution" (n, 37) probabilities
 
     """
-    conv = {"activation": "relu", "kernel_regularizer": keras.regularizers.L2(params.l2)}
+    dense = {"activation": "relu", "dtype": params.layer_dtype}
+    conv = {**dense, "kernel_regularizer": keras.regularizers.L2(params.l2)}
     layer = keras.layers
     return [                                                        # (321, 50, 2) ->
         layer.Conv2D(32, 5, strides=3, **conv), layer.BatchNormalization(),   # (106, 16, 32)
@@ -28,10 +29,10 @@ def layers(params):
         layer.Conv2D(96, 3, strides=2, **conv), layer.BatchNormalization(),   # (25, 3, 96)
         layer.Conv2D(128, 3, strides=2, **conv), layer.BatchNormalization(),  # (12, 1, 128)
         layer.Flatten(),                                                      # (1536,)
-        layer.Dense(1024, activation="relu"),
+        layer.Dense(1024, **dense),
         layer.Dropout(params.dropout),
-        layer.Dense(512, activation="relu"),
-        layer.Dense(256, activation="relu"),
+        layer.Dense(512, **dense),
+        layer.Dense(256, **dense),
         *{"mse": [layer.Dense(1, name="azimuth_deg")],                        # (1,) degrees
           "distribution": [layer.Dense(len(params.class_deg), name="logits"),
                            layer.Softmax(name="distribution")]}[params.loss],  # (37,) probabilities

@@ -21,6 +21,7 @@ class Segmented:
     """Hold the default network (cnn.py); an answer is what segments of several durations agree on (segments.py)."""
 
     losses = ()
+    copies = 2  # of a sample in training: the whole and its crop
 
     def __init__(self, params):
         self.params, self.parts = params, cnn.build(params)
@@ -80,11 +81,16 @@ class Segmented:
         """Compute the local features of samples (n, bin, frame, 2), as tensors: see cnn.Parts."""
         samples = tf.cast(samples, tf.float32)
         if template_cues is None:
-            return self.parts.local(samples)
+            return _exact(self.parts.local(samples))
         has_own = tf.reduce_any(tf.not_equal(template_cues, 0), axis=(1, 2, 3))[:, tf.newaxis, tf.newaxis, tf.newaxis]
         vectors = template_vectors(tf.cast(template_cues, tf.float32), tf)
-        return self.parts.local_of_head([samples, tf.where(has_own, vectors, 0)])
+        return _exact(self.parts.local_of_head([samples, tf.where(has_own, vectors, 0)]))
 
     def score(self, *means):
         """Compute scores of means over time, (n, value) each: a list of tensors (n, class)."""
         return list(self.parts.score(means, training=False).values())
+
+
+def _exact(features):
+    """Make float32 of what layers of another precision compute: sums over time need it."""
+    return [tf.cast(each, tf.float32) for each in features]

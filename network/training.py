@@ -8,6 +8,7 @@ import numpy as np
 import console
 from console import BadInput
 from network import likelihood
+from network.devices import Devices, digest_of
 from network.model import Network
 from params import differences
 from scores import metrics, plots
@@ -28,19 +29,22 @@ def patience_for(epochs, params):
     return max(params.patience_min, round(params.patience_share * epochs))
 
 
-def fit(feed, epochs, out, resume, origins=()):
+def fit(feed, epochs, out, resume, origins=(), devices=None):
     """Train a network, and keep best.keras, last.keras, history.csv and history.png in `out` after every epoch.
 
     Resuming reads last.keras: the weights, the optimiser's variables and the history, from which best score and
     patience follow. It is written whole, so a run killed at any moment goes on from the last finished epoch.
 
+    Of several workers the chief writes the files. All share `out`, and have the same history and weights.
+
     Parameters
     ----------
-    feed : feed.Feed, batches of samples with their Params
+    feed : feed.Feed, batches of samples with their Params; of several workers, this one's share of them
     epochs : int, to have in the end
     out : Path, an existing folder
     resume : bool, go on with out/last.keras if it is there
     origins : paths of models: begin with their weights, averaged, instead of random ones
+    devices : devices.Devices, optional: those that train, by default all of this machine
 
     Returns
     -------
@@ -49,22 +53,33 @@ def fit(feed, epochs, out, resume, origins=()):
     Raises
     ------
     BadInput : out/last.keras was trained with other parameters or data, or cannot be read; one of `origins` is of
-        another kind; or the disk refuses
+        another kind; the disk refuses; or another worker differs or ends
 
     """
-    params = feed.params
+    devices = devices or Devices()
+    with devices.scope():
+        return _fit(feed, epochs, out, resume, origins, devices)
+
+
+def _fit(feed, epochs, out, resume, origins, devices):
+    params, last = feed.params, out / "last.keras"
+    wanted = params.training | {"precision": params.precision, "data": feed.fingerprint}
+    devices.require_same(wanted | {"epochs": epochs, "devices": devices.local,
+                                   str(last): console.sha256_of(last)[:16] if resume else "not resumed"})
     if resume:
-        network = Network.load(out / "last.keras", with_state=True)
-        made_with = network.params.training | {"data": network.state["data"]}
-        if differ := differences(made_with, params.training | {"data": feed.fingerprint}):
-            raise BadInput(f"{out / 'last.keras'} cannot be resumed because it was trained otherwise ({differ}); give "
-                           "the same flags and data, or another --out.")
+        network = Network.load(last, with_state=True)
+        made_with = network.params.training | {"precision": network.params.precision, "data": network.state["data"]}
+        if differ := differences(made_with, wanted):
+            raise BadInput(f"{last} cannot be resumed because it was trained otherwise ({differ}); give the same flags "
+                           "and data, or another --out.")
         history = network.state["history"]
-        _write_history(history, out)
     else:
         network, history = Network(params, feed.made_with, likelihood.template_cues(params)), []
         if origins:
             network.begin_with([Network.load(origin) for origin in origins])
+    devices.require_same({"first weights": digest_of(network)})
+    if history and devices.worker.is_chief:
+        _write_history(history, out)
 
     for epoch in range(len(history) + 1, epochs + 1):
         if _epochs_since_best(history) >= patience_for(epochs, params):
@@ -74,17 +89,18 @@ def fit(feed, epochs, out, resume, origins=()):
         loss = _train_epoch(network, feed, epoch, epochs)
         seconds = time.monotonic() - begin
         _require_finite(loss, epoch, params)
-        validation_loss, within_5_deg_percent = evaluate(network, feed)
+        validation_loss, within_5_deg_percent = evaluate(network, feed, devices)
         _require_finite(validation_loss, epoch, params)
         history.append({"epoch": epoch, "loss": loss, "validation_loss": validation_loss,
                         "validation_within_5_deg_percent": within_5_deg_percent,
                         "learning_rate": learning_rate_at((epoch - 1) / epochs, params),
                         "samples_per_s": feed.training_count / seconds,
                         "seconds": time.monotonic() - begin})
-        if _epochs_since_best(history) == 0:
-            network.save(out / "best.keras")
-        network.save(out / "last.keras", {"history": history, "data": feed.fingerprint})
-        _write_history(history, out)
+        if devices.worker.is_chief:
+            if _epochs_since_best(history) == 0:
+                network.save(out / "best.keras")
+            network.save(last, {"history": history, "data": feed.fingerprint})
+            _write_history(history, out)
         print(_line(history, epochs), flush=True)
     return history
 
@@ -107,14 +123,15 @@ def _train_epoch(network, feed, epoch, epochs):
             losses.append(network.train(samples, azimuth_deg, rate, *templates))
             if step % 10 == 9:  # reading a loss waits for the step
                 bar.set_postfix(loss=f"{float(losses[-1]):.3g}", refresh=False)
-            bar.update(len(samples))
+            bar.update(min(params.batch_size, feed.training_count - bar.n))  # the samples may be a share of the batch
     return float(np.mean([float(loss) for loss in losses]))
 
 
-def evaluate(network, feed):
+def evaluate(network, feed, devices):
     """Return mean loss and percent within 5 degrees over a feed's validation samples, and calibrate on them.
 
-    Samples of several sources, or of noise alone, count for the loss; of these, noise also for the calibration.
+    Samples of several sources, or of noise alone, count for the loss; of these, noise also for the calibration. Each
+    worker answers its share, and all work on with the answers of all.
     """
     loss, readings = 0.0, []
     with console.progress(total=feed.validation_count, unit=" samples", desc="validation") as bar:
@@ -123,8 +140,9 @@ def evaluate(network, feed):
             loss += network.loss_of(outputs, azimuth_deg)
             reading = network.reading_of(outputs)
             readings.append((reading.azimuth_deg, reading.predictors, *_loudest(azimuth_deg)))
-            bar.update(len(samples))
-    answer_deg, predictors, azimuth_deg, sources = map(np.concatenate, zip(*readings))
+            bar.update(min(VALIDATION_BATCH, feed.validation_count - bar.n))
+    loss = float(devices.gather(np.array([loss])).sum())
+    answer_deg, predictors, azimuth_deg, sources = (devices.gather(np.concatenate(each)) for each in zip(*readings))
     has_one = sources == 1
     error_deg = np.abs(answer_deg - azimuth_deg)[has_one]
     if math.isfinite(loss):  # `fit` ends where it is not
@@ -146,7 +164,7 @@ def _epochs_since_best(history):
 
 
 def _write_history(history, out):
-    with console.atomic_write(out / "history.csv") as partial, open(partial, "w", newline="") as file:
+    with console.atomic_write(out / "history.csv") as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, history[0].keys())
         writer.writeheader()
         writer.writerows(history)

@@ -24,6 +24,8 @@ def windows(frames):
 class Windowed:
     """Hold the original network; its scores (logits or degrees) are averaged over the windows of a sample."""
 
+    copies = 1  # of a sample in training
+
     def __init__(self, params):
         inputs = keras.Input((params.bins, WINDOW_FRAMES, 2))
         outputs = [inputs]

@@ -9,10 +9,28 @@ from typing import NamedTuple
 import numpy as np
 
 from console import BadInput, warn
-from shards.files import Shard, read_samples, talkers_of
+from shards.files import Shard, talkers_of
+from shards.reading import read_samples
 from shards.split import split
 
 POINT_SOURCES = {"directional", "talker", "mixed"}  # noise fields that have one, or may
+
+
+class Share(NamedTuple):
+    """Name the part of every batch that one of several workers takes: number `index`, from 0, of `count`.
+
+    Which samples a batch has does not depend on the number of workers; each reads or mixes its own alone.
+
+    >>> [range(10)[Share(index, 3).rows(10)] for index in range(3)]
+    [range(0, 3), range(3, 6), range(6, 10)]
+    """
+
+    index: int = 0
+    count: int = 1
+
+    def rows(self, total):
+        """Give its part of `total` rows as a slice, which is empty where there are fewer rows than workers."""
+        return slice(total * self.index // self.count, total * (self.index + 1) // self.count)
 
 
 class ShardFeed:
@@ -23,7 +41,7 @@ class ShardFeed:
 
     AHEAD = 16  # batches that wait for the network while the next chunk is read
 
-    def __init__(self, folders, params, weights=None):
+    def __init__(self, folders, params, weights=None, share=None):
         """Split the shards of each folder.
 
         Parameters
@@ -32,13 +50,14 @@ class ShardFeed:
         params : Params
         weights : sequence of float, optional: how often the samples of each folder come in an epoch, once unless given;
             a fraction takes other blocks in every epoch
+        share : Share, optional: of the batches, where several workers train together; all of each unless given
 
         Raises
         ------
         BadInput : a folder cannot be split, or they differ in duration
 
         """
-        weights = weights or [1.0] * len(folders)
+        weights, self._share = weights or [1.0] * len(folders), share or Share()
         first = folders[0][0]
         self.params = replace(params, frames=first.params["frames"])
         for shards in folders[1:]:
@@ -69,13 +88,13 @@ class ShardFeed:
         """Give the shuffled batches of one epoch; their order follows from seed and epoch."""
         rng = np.random.default_rng([self.params.seed, epoch])
         blocks = [block for each, weight in self._training for block in _repeated(each, weight, epoch)]
-        return read_ahead(batches(blocks, self.params.batch_size, self._chunk_blocks, rng, self._vary, self._sources),
-                          self.AHEAD)
+        return read_ahead(batches(blocks, self.params.batch_size, self._chunk_blocks, rng, self._vary, self._sources,
+                                  self._share), self.AHEAD)
 
     def validation(self, batch_size):
         """Give batches of the validation samples, always the same."""
-        return read_ahead(batches(self._validation, batch_size, self._chunk_blocks, sources=self._sources),
-                          self.AHEAD // 4)
+        return read_ahead(batches(self._validation, batch_size, self._chunk_blocks, sources=self._sources,
+                                  share=self._share), self.AHEAD // 4)
 
 
 def sources_of(shards):
@@ -159,7 +178,7 @@ def count_samples(blocks):
     return sum(block.last - block.first for block in blocks)
 
 
-def batches(blocks, batch_size, blocks_mixed, rng=None, vary=None, sources=None):
+def batches(blocks, batch_size, blocks_mixed, rng=None, vary=None, sources=None, share=None):
     """Stream batches; memory holds `blocks_mixed` blocks, however many there are.
 
     Parameters
@@ -170,6 +189,7 @@ def batches(blocks, batch_size, blocks_mixed, rng=None, vary=None, sources=None)
     rng : np.random.Generator, optional: shuffles the blocks, and within each chunk the samples; without, all in order
     vary : callable, optional: changes each batch, as `varied` does; needs rng
     sources : dict, optional: what `sources_of` gives, in place of the labels
+    share : Share, optional: give its rows of each batch alone, and read no others
 
     Yields
     ------
@@ -177,37 +197,56 @@ def batches(blocks, batch_size, blocks_mixed, rng=None, vary=None, sources=None)
     labels : np.ndarray [shape=(<= batch_size,) or (<= batch_size, source)], float32, azimuth in degrees
 
     """
-    shape = (blocks[0].shard.params["stft_window_samples"] // 2 + 1, blocks[0].shard.params["frames"], 2)
+    share = share or Share()
     order = np.arange(len(blocks)) if rng is None else rng.permutation(len(blocks))
     labels_of = {each.shard.path: each.shard.labels for each in blocks} if sources is None else sources
-    left_samples, left_labels = np.empty((0, *shape), np.float16), labels_of[blocks[0].shard.path][:0]
+    left = np.empty((0, 2), int)  # (block, row of its shard) of samples that were less than a batch
     for chunk_begins in range(0, len(order), blocks_mixed):
-        chunk = [blocks[i] for i in order[chunk_begins:chunk_begins + blocks_mixed]]
-        samples = np.empty((len(left_labels) + count_samples(chunk), *shape), np.float16)
-        samples[:len(left_labels)], at = left_samples, len(left_labels)
-        for block in chunk:
-            read_samples(*block, out=samples[at:at + block.last - block.first])
-            at += block.last - block.first
-        labels = np.concatenate([left_labels, *(labels_of[b.shard.path][b.first:b.last] for b in chunk)])
-        rows = np.arange(len(labels)) if rng is None else rng.permutation(len(labels))
+        chunk = order[chunk_begins:chunk_begins + blocks_mixed]
+        places = np.concatenate([left, *(_places(blocks, number) for number in chunk)])
+        rows = np.arange(len(places)) if rng is None else rng.permutation(len(places))
         is_last = chunk_begins + blocks_mixed >= len(order)
         stop = len(rows) if is_last else len(rows) - len(rows) % batch_size
-        for chosen in (rows[at:min(at + batch_size, stop)] for at in range(0, stop, batch_size)):
-            batch = samples[chosen], labels[chosen]
-            yield vary(*batch, rng) if vary else batch
-        left_samples, left_labels = samples[rows[stop:]], labels[rows[stop:]]
+        whole = [rows[at:min(at + batch_size, stop)] for at in range(0, stop, batch_size)]
+        own = [chosen[share.rows(len(chosen))] for chosen in whole]
+        read = np.sort(np.concatenate([rows[:0], *own]))  # in the order of the files
+        samples, labels = _read(blocks, places[read], labels_of)
+        for chosen, mine in zip(whole, own):
+            at = np.searchsorted(read, mine)
+            batch = samples[at], labels[at]
+            yield vary(*batch, rng, share, len(chosen)) if vary else batch
+        left = places[rows[stop:]]
 
 
-def varied(samples, labels, rng):
+def _places(blocks, number):
+    """List the samples of a block: (block, row of its shard) each, (n, 2) int."""
+    rows = np.arange(blocks[number].first, blocks[number].last)
+    return np.column_stack((np.full_like(rows, number), rows))
+
+
+def _read(blocks, places, labels_of):
+    """Read samples and labels at `places`, as `_places` gives them; neighbours are read at once."""
+    shard = blocks[0].shard
+    shape = (shard.params["stft_window_samples"] // 2 + 1, shard.params["frames"], 2)
+    samples, labels = np.empty((len(places), *shape), np.float16), [labels_of[shard.path][:0]]
+    edges = np.flatnonzero(np.any(np.diff(places, axis=0) != [0, 1], axis=1)) + 1
+    for begin, end in zip([0, *edges], [*edges, len(places)]) if len(places) else ():
+        shard, first, last = blocks[places[begin, 0]].shard, places[begin, 1], places[end - 1, 1] + 1
+        read_samples(shard, first, last, out=samples[begin:end])
+        labels.append(labels_of[shard.path][first:last])
+    return samples, np.concatenate(labels)
+
+
+def varied(samples, labels, rng, share=None, total=None):
     """Shuffle the frames, on whose order the azimuth does not depend, and mirror every other sample.
 
     For a network that would otherwise memorise the noise of the shards:
-    docs/log/2026-11-24-epochs-and-order-of-frames.md. Shapes as `mirrored`.
+    docs/log/2026-11-24-epochs-and-order-of-frames.md. Parameters as `mirrored`.
     """
-    return mirrored(samples[:, :, rng.permutation(samples.shape[2])], labels, rng)
+    return mirrored(samples[:, :, rng.permutation(samples.shape[2])], labels, rng, share, total)
 
 
-def mirrored(samples, labels, rng):
+def mirrored(samples, labels, rng, share=None, total=None):
     """Mirror each sample with probability one half: ears exchanged, so that both cues and the azimuth change sign.
 
     Exact for a symmetric head, as the shipped one is; of another it makes its mirror image.
@@ -217,13 +256,14 @@ def mirrored(samples, labels, rng):
     samples : np.ndarray [shape=(n, bin, frame, 2)], float16, changed in place
     labels : np.ndarray [shape=(n,) or (n, source)], azimuth in degrees
     rng : np.random.Generator
+    share, total : Share and int, optional: the samples are this share of a batch of `total`, all of which is drawn for
 
     Returns
     -------
     samples, labels
 
     """
-    chosen = rng.random(len(labels)) < 0.5
+    chosen = rng.random(len(labels)) < 0.5 if share is None else (rng.random(total) < 0.5)[share.rows(total)]
     samples.view(np.uint16)[chosen] ^= 0x8000  # the sign bit: arithmetic on float16 is slow
     chosen = chosen.reshape(-1, *[1] * (labels.ndim - 1))
     return samples, np.where(chosen & np.isfinite(labels), -labels, labels)

@@ -74,12 +74,17 @@ class ListeningCopy(NamedTuple):
         """Write FLAC to a path or an open file."""
         least, most = PLAYED_RATES_HZ
         rate = self.layout.sample_rate_hz if least <= self.layout.sample_rate_hz <= most else USUAL_RATE_HZ
-        gain = np.float32(1)
-        if self.layout.may_exceed_full_scale:
-            gain = min(gain, 1 / max(np.abs(block).max(initial=1) for block in self._blocks(rate)))
         with sf.SoundFile(to, "w", rate, 2, f"PCM_{self.layout.bits}", format="FLAC") as file:
-            for block in self._blocks(rate):
-                file.write(block * gain)
+            for block in self.blocks(rate):
+                file.write(block)
+
+    def blocks(self, rate):
+        """Yield the two ears at a sample rate in blocks (n, 2), made quieter where they exceed full scale."""
+        gain = np.float32(1)
+        if self.layout is None or self.layout.may_exceed_full_scale:
+            gain = min(gain, 1 / max(np.abs(block).max(initial=1) for block in self._blocks(rate)))
+        for block in self._blocks(rate):
+            yield block * gain
 
     def _blocks(self, rate):
         with suppress(CutShort):  # what there is, is played

@@ -7,7 +7,6 @@ The mixtures are those of sound/mixing.py, as in shards. They are made in chunks
 each, from some azimuths, in a few noises. A chunk follows from the seed and its number alone, so a run repeats exactly
 with any number of workers, and a resumed one goes on as if nothing had happened.
 """
-import itertools
 import multiprocessing
 import os
 import signal
@@ -22,7 +21,7 @@ import numpy as np
 
 from console import BadInput, warn
 from shards.audio import AudioCache
-from shards.feeds import fingerprint
+from shards.feeds import Share, fingerprint
 from shards.split import split
 from sound import mixing, talkers
 from sound.noise_fields import noise_gain
@@ -30,7 +29,7 @@ from sound.noise_fields import noise_gain
 SCENES, NOISES = 4, 4   # of a chunk: the transforms of a scene serve 4 noises
 AZIMUTHS = 8            # at most, of a scene: more scenes teach more than all azimuths of each; a chunk is 128
                         # samples, 8 MB
-CHUNKS_MIXED = 96       # in every batch: of few scenes the network would learn the scenes
+CHUNKS_MIXED = 96       # held at a time: of few scenes in a batch the network would learn the scenes
 CHUNKS_PER_EPOCH = 576  # between validations and checkpoints: 73,728 samples
 VALIDATION_CHUNKS, VALIDATION_AZIMUTHS = 160, 6   # uncertainties are measured on them, which takes many scenes
 TRAINING, VALIDATION = 0, 1
@@ -49,7 +48,7 @@ class WavFeed:
     heads some are kept, too (`split_heads`): how sure a network is of strangers is measured on heads it never heard.
     """
 
-    def __init__(self, speech, noise, heads, params, made_with, samples, workers):
+    def __init__(self, speech, noise, heads, params, made_with, samples, workers, share=None):
         """Start the workers.
 
         Parameters
@@ -60,13 +59,14 @@ class WavFeed:
         made_with : dict, what every sample is made with, to be stored with the model
         samples : int, how many to train on in all; `epochs` follows
         workers : int
+        share : feeds.Share, optional: of the batches, where several machines train together; all of each unless given
 
         Raises
         ------
         BadInput : a single speech file that is too short to keep some for validation
 
         """
-        self.params, self._workers = params, workers
+        self.params, self._workers, self._share = params, workers, share or Share()
         self.made_with = made_with | ({"own_head_share": params.own_head_share} if params.own_head_share else {})
         parts = _split_speech(speech, params)
         scenes_of_chunk = params.in_memory_of(SCENES)
@@ -95,35 +95,41 @@ class WavFeed:
     def __exit__(self, *_):
         self.close()
 
+    @property
+    def _no_rows(self):
+        """Give a batch of no samples, in the shapes of the others."""
+        params = self.params
+        batch = (np.empty((0, *params.sample_shape), np.float16), np.empty((0, params.most_talkers + 1), np.float32),
+                 np.empty((0, len(params.class_deg), params.bins, 2), np.float16))
+        return batch if params.own_head_share else batch[:2]
+
     def close(self):
         """End the workers as soon as they have made the chunk in hand, a second or two."""
         self._pool.shutdown(cancel_futures=True)
 
     def training(self, epoch):
         """Give the shuffled batches of one epoch, which follow from the seed and the epoch."""
-        return self._batches(TRAINING, epoch, self._chunks, self.params.batch_size)
+        return self._batches(TRAINING, epoch, self._chunks, self.training_count, self.params.batch_size)
 
     def validation(self, batch_size):
         """Give batches of the validation samples, always the same."""
-        return self._batches(VALIDATION, 0, VALIDATION_CHUNKS, batch_size)
+        return self._batches(VALIDATION, 0, VALIDATION_CHUNKS, self.validation_count, batch_size)
 
-    def _batches(self, part, epoch, chunks, batch_size):
-        made = self._in_order([(part, epoch, number) for number in range(chunks)])
-        left = None  # what the chunks before left over, less than a batch
-        while group := list(itertools.islice(made, CHUNKS_MIXED)):
-            begin, count = 0, sum(len(labels) for _, labels, *_ in group)
-            if left is not None:
-                begin = min(batch_size - len(left[1]), count)
-                left = tuple(np.concatenate(pair) for pair in zip(left, _rows(group, 0, begin)))
-                if len(left[1]) < batch_size:
-                    continue
-                yield left
-            whole = count - (count - begin) % batch_size
-            for at in range(begin, whole, batch_size):
-                yield _rows(group, at, at + batch_size)
-            left = _rows(group, whole, count) if whole < count else None
-        if left is not None:
-            yield left
+    def _batches(self, part, epoch, chunks, samples, batch_size):
+        """Give this share of the batches: rows of every n-th of `chunks`, for n workers; no other chunk is mixed."""
+        index, workers = self._share
+        mine = range(index, chunks, workers)
+        made, held, begun = self._in_order([(part, epoch, number) for number in mine]), {}, index
+        numbers, rows = dealt(chunks, samples // chunks)
+        for at in range(0, len(numbers), batch_size):
+            is_mine = numbers[at:at + batch_size] % workers == index
+            drawn, row = numbers[at:at + batch_size][is_mine], rows[at:at + batch_size][is_mine]
+            while begun <= drawn.max(initial=-1):
+                held[begun], begun = next(made), begun + workers
+            given = [[values[row[drawn == number]] for values in held[number]] for number in np.unique(drawn)]
+            for number in drawn[row == samples // chunks - 1].tolist():  # its last
+                del held[number]
+            yield tuple(np.concatenate(same) for same in zip(*given)) if given else self._no_rows
 
     def _in_order(self, chunks):
         """Yield the results of the chunks in order, while one more than there are workers is made or waits."""
@@ -139,10 +145,26 @@ def _azimuths_of_chunks(params):
     return [min(azimuths, len(params.azimuth_deg)) for azimuths in (AZIMUTHS, VALIDATION_AZIMUTHS)]
 
 
-def _rows(group, begin, end):
-    """Collect rows begin..end of chunks of one size, dealt out in turn: samples, labels, templates of own heads."""
-    slices = [slice(-((chunk - begin) // len(group)), -((chunk - end) // len(group))) for chunk in range(len(group))]
-    return tuple(np.concatenate([part[rows] for part, rows in zip(parts, slices)]) for parts in zip(*group))
+def dealt(chunks, rows):
+    """Order the rows of all chunks so that every batch has some of many chunks, which are made one after the other.
+
+    A chunk's first row comes as early as the chunk's number says, the others evenly over the time that CHUNKS_MIXED
+    chunks take. So the network has work from the first chunks on, and memory holds CHUNKS_MIXED of them.
+
+    Returns
+    -------
+    numbers, rows : np.ndarray [shape=(chunks x rows,)], int: which row of which chunk
+
+    Examples
+    --------
+    >>> numbers, rows = dealt(3, 2)
+    >>> numbers.tolist(), rows.tolist()
+    ([0, 1, 2, 0, 1, 2], [0, 0, 0, 1, 1, 1])
+
+    """
+    when = np.arange(chunks)[:, np.newaxis] + CHUNKS_MIXED / rows * np.arange(rows)
+    order = np.argsort(when, axis=None, kind="stable")
+    return order // rows, order % rows
 
 
 class OwnHeads:

@@ -9,6 +9,7 @@ A shard is one for each recording (and noise), so that validation keeps whole re
 """
 import csv
 import itertools
+import os
 import unicodedata
 from collections import defaultdict
 from contextlib import suppress
@@ -20,6 +21,7 @@ import numpy as np
 from console import BadInput, sha256_of, warn
 from shards.audio import Audio, CutShort, ear_blocks
 from shards.files import seed_of
+from shards.reading import RECORDING
 from sound import kernels
 from sound.noise_fields import noise_gain
 
@@ -133,12 +135,12 @@ def _name_in(folder, name):
     """Give the name as the folder spells it: with / in place of a backslash, and accents composed or decomposed."""
     spellings = (name, name.replace("\\", "/"))
     spellings += tuple(unicodedata.normalize(form, each) for each in spellings for form in ("NFC", "NFD"))
-    return next((each for each in spellings if each and (folder / each).is_file()), name)
+    return next((each for each in spellings if each and os.path.isfile(folder / each)), name)
 
 
 def _duration_s(path, params):
     """Measure a file of two ears by reading it, as headers err: seconds; or, not raised, BadInput."""
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, False for a name longer than a file system takes
         return BadInput(f"{path.name} does not exist in {path.parent}")
     count = 0
     try:
@@ -231,7 +233,7 @@ class RecordingPlan(NamedTuple):
         for ears, azimuth_deg, snr_db, field, start_s in self._ears_of_all(mixer, audio):
             cues = kernels.from_ears(ears, mixer.params)[np.newaxis].astype(np.float16)
             yield cues, {"labels": np.float32([azimuth_deg]), "snr_db": np.float32([snr_db]),
-                         "noise_field": np.array([field]), "hrir": np.array(["recording"]),
+                         "noise_field": np.array([field]), "hrir": np.array([RECORDING]),
                          "room_rt60_s": np.float32([np.nan]), "excerpt_start_s": np.float32([start_s])}
 
     def ears(self, row, mixer, audio):

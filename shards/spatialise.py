@@ -225,7 +225,7 @@ def _make_shards(plans, mixer, audio, made_with, jobs, title):
         _make_shard(plan, mixer, audio, made_with, stop)
 
     with closing(in_threads(make, plans, jobs, stop)) as made:
-        for _ in console.progress(made, total=len(plans), unit="shard", desc=title):
+        for _ in console.progress(made, total=len(plans), unit=" shards", desc=title):
             pass
 
 

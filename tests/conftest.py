@@ -1,7 +1,8 @@
 """Fixtures that several rooms share: real wavs of a few talkers, shards made of them, a way to write a wav."""
-import fcntl
 import os
+import shutil
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from helpers import run_process, run_script, write_models
 
 from params import Params
 
+MOST_TO_WAIT_S = 600
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # same results on every machine
 
 
@@ -20,12 +22,23 @@ def once(tmp_path_factory):
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     def folder(name, make):
-        with open(base / f"{name}.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (base / name).exists():
-                (base / f"{name}.partial").mkdir()
-                make(base / f"{name}.partial")
-                (base / f"{name}.partial").rename(base / name)
+        partial, deadline = base / f"{name}.partial", time.monotonic() + MOST_TO_WAIT_S
+        while not (base / name).exists():
+            try:
+                partial.mkdir()  # which one worker can; the others wait
+            except FileExistsError:
+                assert time.monotonic() < deadline, f"the worker that makes {name} ended without it"
+                time.sleep(0.1)
+                continue
+            if (base / name).exists():  # it was finished in between
+                partial.rmdir()
+                break
+            try:
+                make(partial)
+                partial.rename(base / name)
+            except BaseException:
+                shutil.rmtree(partial, ignore_errors=True)
+                raise
         return base / name
     return folder
 

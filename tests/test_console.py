@@ -17,6 +17,32 @@ from console import BadInput
 SCRIPTS = ["Localise.py", "SpatialiseTEST.py", "SpatialiseTRAIN.py", "Testing.py", "TrainingCNN.py"]
 
 
+def test_a_log_gets_a_line_when_it_is_time_and_nothing_of_what_is_short(monkeypatch, capsys):
+    for _ in console.progress(range(3), desc="short"):
+        pass
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(console, "FIRST_LINE_S", 0.0)
+    with console.progress(total=400, desc="epoch 1/2") as bar:
+        for elapsed_s, done in ((100, 4), (130, 64), (150, 100), (700, 202)):  # the start-up took 100 s
+            monkeypatch.setattr(type(bar), "format_dict", {"elapsed": elapsed_s})
+            bar.n = done
+            bar.refresh()
+    assert capsys.readouterr().err == ("epoch 1/2: 16 % done, about 3 min left.\n"  # the next is due a minute later
+                                       "epoch 1/2: 50 % done, about 10 min left.\n")
+
+
+def test_a_terminal_gets_a_bar_in_words(monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with console.progress(total=40, unit=" shards", desc="SpatialiseTRAIN") as bar:
+        bar.update(10)
+        bar.refresh()
+    assert "25 % |" in terminal.getvalue()
+    assert "10 of 40 shards, 00:00 so far, 00:0" in terminal.getvalue()
+    assert " left" in terminal.getvalue()
+
+
 @pytest.mark.parametrize(("ending", "status"), [(None, 0), (BadInput("silent"), 2), (KeyboardInterrupt(), 130)])
 def test_the_exit_status_tells_how_a_script_ended(ctrl_c, ending, status):
     def main():

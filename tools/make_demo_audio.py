@@ -20,6 +20,7 @@ if __name__ == "__main__":
     console.end_at_ctrl_c()  # while what follows is imported
 
 import ctypes
+import os
 import re
 import shutil
 import tempfile
@@ -129,13 +130,14 @@ class Espeak:
             raise BadInput("The package espeakng-loader is missing; run pip install -r requirements.txt.") from problem
         data = Path(espeakng_loader.get_data_path())
         self.short_path = None
-        if len(str(data).encode()) > LONGEST_DATA_PATH:
+        if len(as_c_path(data)) > LONGEST_DATA_PATH:
             self.short_path = tempfile.TemporaryDirectory()
             data = shutil.copytree(data, Path(self.short_path.name) / data.name)
         self.library = ctypes.CDLL(str(espeakng_loader.get_library_path()))
-        self.sample_rate_hz = self.library.espeak_Initialize(self.SYNCHRONOUS, 0, str(data).encode(), 0)
+        self.sample_rate_hz = self.library.espeak_Initialize(self.SYNCHRONOUS, 0, as_c_path(data), 0)
         if self.sample_rate_hz <= 0:
-            raise BadInput(f"eSpeak NG cannot read its voices in {data}; install espeakng-loader again.")
+            raise BadInput(f"eSpeak NG cannot read its voices in {data}; install espeakng-loader again, on Windows in "
+                           "a folder of ASCII letters.")
         self.library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
         self.heard = []
         self.callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int,
@@ -159,6 +161,11 @@ class Espeak:
                                   None, None)
         self.library.espeak_Synchronize()
         return np.concatenate(self.heard)
+
+
+def as_c_path(path):
+    """Write a path as C opens it: in the code page of Windows, which lacks letters that a name may have."""
+    return str(path).encode("mbcs", errors="replace") if sys.platform == "win32" else os.fsencode(path)
 
 
 def at_level(signal, rms):
