@@ -31,9 +31,10 @@ TIMES = ("seconds", "samples_per_s")  # columns of the history that are not repe
 PATIENCE_S = 30.0   # until every process of a run that was ended must be gone
 # Training on the fly with epochs of 2 chunks, so that a kill finds several.
 SHORT_EPOCHS = """
-import sys
-from pathlib import Path
 import console
+if __name__ == "__main__":
+    console.end_at_ctrl_c()
+import sys
 import TrainingCNN
 from shards import on_the_fly
 on_the_fly.CHUNKS_PER_EPOCH, on_the_fly.VALIDATION_CHUNKS = 2, 4
@@ -133,9 +134,13 @@ def killed_and_resumed(command, resumed, describe, work, times, rng):
     whole, good = describe(work / "whole"), 0
     for number in console.progress(range(times)):
         out = work / str(number)
-        _, _, is_left = end([*command, "--out", out], rng.uniform(0, seconds), signal.SIGKILL)
+        after_s = rng.uniform(0, seconds)
+        _, _, is_left = end([*command, "--out", out], after_s, signal.SIGKILL)
         finish([*resumed, "--out", out])
-        good += not is_left and describe(out) == whole
+        is_good = not is_left and describe(out) == whole
+        if not is_good:
+            console.warn(f"killed after {after_s:.2f} s: processes left: {is_left}, the same: {describe(out) == whole}")
+        good += is_good
         shutil.rmtree(out)
     return good
 
@@ -144,9 +149,14 @@ def ended(command, ending, work, times, rng):
     """End training by a signal at random moments: how many left no process, and of Ctrl-C told it in one line."""
     seconds, good = finish([*command, "--out", work / "whole"]), 0
     for number in console.progress(range(times)):
-        told, status, is_left = end([*command, "--out", work / str(number)], rng.uniform(0.2, seconds), ending)
-        is_told = ending != signal.SIGINT or status in (0, 130) and "Traceback" not in told
-        good += not is_left and is_told
+        after_s = rng.uniform(0.2, seconds)
+        told, status, is_left = end([*command, "--out", work / str(number)], after_s, ending)
+        # At its very end Python lets Ctrl-C end it as any program.
+        is_told = status in (0, console.EXIT_INTERRUPTED, -signal.SIGINT) and "Traceback" not in told
+        is_good = not is_left and (ending != signal.SIGINT or is_told)
+        if not is_good:
+            console.warn(f"{ending.name} after {after_s:.2f} s: status {status}, processes left: {is_left}, {told}")
+        good += is_good
     return good
 
 

@@ -89,7 +89,9 @@ def test_without_locks_a_second_run_is_refused_while_the_first_gives_signs_of_li
                 pass
             silent = time.time() - 2 * folder.LOST_S
             os.utime(tmp_path / folder.LOCK, (silent, silent))
+            deadline = time.monotonic() + 20
             while (tmp_path / folder.LOCK).stat().st_mtime < silent + folder.LOST_S:
+                assert time.monotonic() < deadline
                 time.sleep(0.01)
     assert not list(tmp_path.iterdir())
     (tmp_path / folder.LOCK).touch()
