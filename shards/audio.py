@@ -33,6 +33,7 @@ CLIPPED_SHARE = 2e-4   # of the samples, from which on it is told; speech, tones
 LEAST_CLIP_PEAK = 0.1  # of full scale: below, the steps of 8 bits look alike
 CANCELLED_SHARE = 1e-4  # of the power of the channels, below which their mean has lost the signal
 LONGEST_OGG_PAGE = 1 << 17  # bytes, and as many again
+LONGEST_FORMAT = 1 << 12   # bytes of a wav's fmt chunk
 LONGEST_IN_MEMORY = 600 * 16_000  # samples of a signal, 38 MB: a longer one is kept in a temporary file
 READ_FRAMES = 1 << 18  # in a block, so that an hour of many channels is never in memory whole
 PIECE_FRAMES = 1 << 14  # read at once: what a torn file loses before the tear
@@ -328,10 +329,14 @@ def _opened(path):
         try:
             yield opened.enter_context(_file_of(Path(path), opened))
         except sf.SoundFileError as problem:
-            raise BadInput(f"{path} cannot be read as audio; replace it or take it out of the folder.") from problem
+            raise _unreadable(path) from problem
         except OSError as problem:
             raise BadInput(f"{path} cannot be opened ({problem.strerror}); make it readable or take it out of the "
                            "folder.") from problem
+
+
+def _unreadable(path):
+    return BadInput(f"{path} cannot be read as audio; replace it or take it out of the folder.")
 
 
 def _file_of(path, opened):
@@ -345,7 +350,7 @@ def _file_of(path, opened):
         source = os.fsencode(path) if os.name == "posix" else str(path)  # its name may not be UTF-8
     try:
         return _Stream(source)
-    except sf.SoundFileError:
+    except Exception:  # libsndfile's own, and what a damaged header makes of soundfile's attributes
         return containers.ContainerFile(path)  # a phone's m4a that was renamed to wav
 
 
@@ -385,7 +390,7 @@ def _with_true_header(path):
                 riff_length, length = (total - 8, size) if is_whole else (8, 0)
                 header = struct.pack("<4sI4s", b"RIFF", riff_length, b"WAVE") + chunk_of_format
                 return _ReheadedWav(path, header + struct.pack("<4sI", chunk, length), at + 8)
-            if chunk == b"fmt ":
+            if chunk == b"fmt " and size <= LONGEST_FORMAT:
                 chunk_of_format = struct.pack("<4sI", chunk, size) + file.read(size + size % 2)
             if size % 2 and _begins_chunk(file, ends):
                 is_padded = False
@@ -440,7 +445,7 @@ def _blocks(path, params, pick):
         while tear is None:
             block, tear = _read_block(file, promised - read)
             if tear and not read + len(block):
-                raise tear
+                raise tear if isinstance(tear, BadInput) else _unreadable(path) from tear
             if not len(block):
                 break
             read += len(block)
@@ -473,7 +478,7 @@ def _read_block(file, expected):
                 break
             pieces.append(piece)
             missing, expected = missing - len(piece), expected - len(piece)
-    except (sf.SoundFileError, BadInput) as problem:
+    except Exception as problem:  # libsndfile's own, and what it makes of soundfile's arrays
         tear = problem
     return np.concatenate([np.empty((0, file.channels), np.float32), *pieces]), tear
 

@@ -107,7 +107,6 @@ class _Wav:
             raise OSError("a wav holds no more than 4 GB, a flac does")
         little_endian = np.ascontiguousarray(samples, "<i4").view(np.uint8).reshape(*samples.shape, 4)
         self._wav.writeframes(np.ascontiguousarray(little_endian[..., :BYTES]).tobytes())
-        self._file.flush()
 
     def close(self):
         self._wav.close()

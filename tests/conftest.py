@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 import soundfile as sf
 from helpers import run_process, run_script, write_models
+from hypothesis import HealthCheck, settings
 
 from params import Params
 
 MOST_TO_WAIT_S = 600
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # same results on every machine
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None, max_examples=20,
+                          suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

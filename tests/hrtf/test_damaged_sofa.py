@@ -5,6 +5,8 @@ import netCDF4
 import numpy as np
 import pytest
 from helpers import one_sentence, write_head
+from hypothesis import given
+from hypothesis import strategies as st
 
 import hrir
 from console import BadInput, sha256_of
@@ -80,6 +82,14 @@ def test_most_flipped_bytes_of_an_uncompressed_file_that_matter_are_refused(path
         error = np.square(measured.response - SHIPPED.response).sum(axis=-1)
         matter += (error > 1e-3 * np.square(SHIPPED.response).sum(axis=-1)).any()  # -30 dB
     assert matter <= 4
+
+
+@given(st.binary(max_size=300), st.sampled_from([b"", b"\x89HDF\r\n\x1a\n", b"CDF\x01", b"CDF\x05"]))
+def test_any_bytes_are_refused_by_name(tmp_path_factory, content, begins):
+    path = tmp_path_factory.getbasetemp() / "nonsense.sofa"
+    path.write_bytes(begins + content)
+    with pytest.raises(BadInput, match=r"nonsense\.sofa cannot be read"):
+        read_sofa(path)
 
 
 def response_with(**changes):

@@ -11,6 +11,8 @@ import numpy as np
 import onnx
 import pytest
 from helpers import one_sentence, samples
+from hypothesis import given
+from hypothesis import strategies as st
 
 from console import BadInput
 from network import files
@@ -68,6 +70,14 @@ def test_a_model_exported_before_there_were_digests_is_read(models, tmp_path):
     onnx.save(model, tmp_path / "older.onnx")
     np.testing.assert_array_equal(open_network(tmp_path / "older.onnx").azimuth_deg(CUES),
                                   open_network(models / "best.onnx").azimuth_deg(CUES))
+
+
+@given(st.binary(max_size=300), st.sampled_from([b"", b"PK\3\4", b"\x08\x08\x12\x05binsl"]),
+       st.sampled_from(["onnx", "keras"]))
+def test_any_bytes_are_refused_by_name(tmp_path_factory, content, begins, ending):
+    path = tmp_path_factory.getbasetemp() / f"nonsense.{ending}"
+    path.write_bytes(begins + content)
+    assert f"nonsense.{ending} is not a whole model" in refusal(path)
 
 
 def rewritten(source, target, **entries):

@@ -6,6 +6,8 @@ import zipfile
 import numpy as np
 import pytest
 from helpers import one_sentence, run_script
+from hypothesis import given
+from hypothesis import strategies as st
 
 from console import BadInput
 from params import Params
@@ -62,6 +64,30 @@ def test_a_shard_cut_anywhere_is_refused(whole, tmp_path):
     content = whole.path.read_bytes()
     for length in (0, 1, len(content) - 1, *RNG.integers(len(content), size=50)):
         assert is_refused(tmp_path / "b.npz", content[:length])
+
+
+@given(st.binary(max_size=400), st.sampled_from([b"", b"PK\3\4", b"PK\5\6" + bytes(18)]))
+def test_any_bytes_are_refused(tmp_path_factory, content, begins):
+    assert is_refused(tmp_path_factory.getbasetemp() / "b.npz", begins + content)
+
+
+@given(st.integers(1, 5), st.integers(10, 40), st.integers(0, 2 ** 32 - 1), st.text(max_size=30))
+def test_what_is_written_is_read(tmp_path_factory, count, frames, seed, name):
+    params, rng = Params(frames=frames), np.random.default_rng(seed)
+    samples = rng.integers(0, 2 ** 16, (count, *params.sample_shape), np.uint16).view(np.float16)  # NaN as well
+    labels = rng.uniform(-90, 90, count).astype(np.float32)
+    arrays = {"labels": labels, "snr_db": labels, "noise_field": np.full(count, name), "hrir": np.full(count, name),
+              "room_rt60_s": labels, "excerpt_start_s": labels, "speech": name, "noise": name,
+              "params": json.dumps(params.scenes)}
+    path = tmp_path_factory.getbasetemp() / "round.npz"
+    files.write_shard(path, count, np.array_split(samples, 2), lambda: arrays, params)
+    shard, out = files.open_shard(path), np.empty_like(samples)
+    reading.read_samples(shard, 0, count, out)
+    assert out.tobytes() == samples.tobytes()
+    np.testing.assert_array_equal(shard.labels, labels)
+    assert shard.speech == name.rstrip("\0")  # as NumPy stores text
+    with np.load(path, allow_pickle=False) as plain:
+        assert plain["samples"].tobytes() == samples.tobytes()
 
 
 def test_zeros_over_any_4_kb_are_refused(fake_shard, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 import hrir
 from params import Params
 from shards import on_the_fly
+from shards.feeds import Share
 from sound import mixing
 
 PARAMS = replace(Params(), frames=10, azimuth_deg=(-60, 20, 45), circle_deg=(-60, 0, 60), snr_range_db=(0, 20),
@@ -124,6 +125,7 @@ def test_batches_deal_out_every_row_once_from_many_chunks(monkeypatch, batch_siz
     chunks = [(row[:, np.newaxis], row) for row in rows]
     monkeypatch.setattr(on_the_fly, "CHUNKS_MIXED", mixed)
     wavs = on_the_fly.WavFeed.__new__(on_the_fly.WavFeed)
+    wavs._share = Share()
     wavs._in_order = lambda keys: iter(chunks[:len(keys)])
     batches = list(wavs._batches(on_the_fly.TRAINING, 1, 10, 480, batch_size))
     assert all(len(labels) == batch_size for _, labels in batches[:-1])
@@ -136,6 +138,7 @@ def test_batches_deal_out_every_row_once_from_many_chunks(monkeypatch, batch_siz
 def test_no_more_chunks_are_held_than_are_mixed_and_the_first_batch_waits_for_few(monkeypatch):
     monkeypatch.setattr(on_the_fly, "CHUNKS_MIXED", 8)
     wavs, made = on_the_fly.WavFeed.__new__(on_the_fly.WavFeed), []
+    wavs._share = Share()
 
     def in_order(keys):
         for key in keys:
