@@ -143,6 +143,7 @@ def test_testing_on_a_disk_that_fills(short_shards, tmp_path, monkeypatch):
 
 # --------------------------------------------------------------------------------------------------------------- kills
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("call", "number"), [("fsync", 1), ("replace", 2), ("replace", 5), ("unlink", 1)])
 def test_spatialise_killed_at_fixed_moments_goes_on_to_the_same_bytes(folders, tmp_path, call, number):
     """While a shard is half written, while it gets its name, while the index does, while the lock is removed."""
@@ -198,6 +199,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "closed terminal"])
 def test_no_worker_outlives_the_process_that_trains(wavs, tmp_path, ending):
     (tmp_path / "feed.py").write_text(FEED)
