@@ -91,14 +91,6 @@ class WavFeed:
     def __exit__(self, *_):
         self.close()
 
-    @property
-    def _no_rows(self):
-        """Give a batch of no samples, in the shapes of the others."""
-        params = self.params
-        batch = (np.empty((0, *params.sample_shape), np.float16), np.empty((0, params.most_talkers + 1), np.float32),
-                 np.empty((0, len(params.class_deg), params.bins, 2), np.float16))
-        return batch if params.own_head_share else batch[:2]
-
     def close(self):
         """End the workers as soon as they have made the chunk in hand, a second or two."""
         self._pool.shutdown(cancel_futures=True)
@@ -112,19 +104,24 @@ class WavFeed:
         return self._batches(VALIDATION, 0, VALIDATION_CHUNKS, batch_size)
 
     def _batches(self, part, epoch, chunks, batch_size):
-        """Give this share of the batches: rows of every n-th of `chunks`, for n workers; no other chunk is mixed."""
+        """Give this share of the batches: the rows of every n-th chunk, for n workers; no other chunk is mixed here.
+
+        Of a few chunks each worker would get too uneven a share: those are mixed by all, who take rows in turn.
+        """
         index, workers = self._share
-        mine = [number for number in range(chunks) if number % CHUNKS_MIXED % workers == index]
-        made = self._in_order([(part, epoch, number) for number in mine])
+        groups = [range(first, min(first + CHUNKS_MIXED, chunks)) for first in range(0, chunks, CHUNKS_MIXED)]
+        is_mixed_by_all = [len(group) < 2 * workers for group in groups]
+        mine = [group if by_all else group[index::workers] for group, by_all in zip(groups, is_mixed_by_all)]
+        made = self._in_order([(part, epoch, number) for numbers in mine for number in numbers])
         left, left_count = None, 0  # what the chunks before left over, less than a batch, and how many for all workers
-        for first in range(0, chunks, CHUNKS_MIXED):
-            group_chunks = min(CHUNKS_MIXED, chunks - first)
-            group = {number: next(made) for number in range(index, group_chunks, workers)}
-            begin, count = 0, group_chunks * self._chunk_samples[part]
+        for group, numbers, by_all in zip(groups, mine, is_mixed_by_all):
+            here, count = {number - group[0]: next(made) for number in numbers}, len(group)
+            share = self._share if by_all else Share()
 
-            def rows(begin, end, group=group, group_chunks=group_chunks):
-                return _rows(group, group_chunks, begin, end) if group else self._no_rows
+            def rows(begin, end, here=here, count=count, share=share):
+                return _rows(here, count, begin, end, share)
 
+            begin, count = 0, count * self._chunk_samples[part]
             if left_count:
                 begin = min(batch_size - left_count, count)
                 left = tuple(np.concatenate(pair) for pair in zip(left, rows(0, begin)))
@@ -153,13 +150,16 @@ def _azimuths_of_chunks(params):
     return [min(azimuths, len(params.azimuth_deg)) for azimuths in (AZIMUTHS, VALIDATION_AZIMUTHS)]
 
 
-def _rows(group, count, begin, end):
+def _rows(chunks, count, begin, end, share):
     """Collect rows begin..end of `count` chunks of one size, dealt out in turn, from those chunks that are here.
 
-    `group` maps their numbers to what `_make_chunk` gave: samples, labels, templates of own heads.
+    `chunks` maps their numbers to what `_make_chunk` gave: samples, labels, templates of own heads. `share` says which
+    of those rows to take.
     """
-    slices = [slice(-((chunk - begin) // count), -((chunk - end) // count)) for chunk in group]
-    return tuple(np.concatenate([part[rows] for part, rows in zip(parts, slices)]) for parts in zip(*group.values()))
+    mine = share.rows(end - begin)
+    begin, end = begin + mine.start, begin + mine.stop
+    slices = [slice(-((chunk - begin) // count), -((chunk - end) // count)) for chunk in chunks]
+    return tuple(np.concatenate([part[rows] for part, rows in zip(parts, slices)]) for parts in zip(*chunks.values()))
 
 
 class OwnHeads:
