@@ -135,6 +135,29 @@ def test_batches_deal_out_every_row_once_from_many_chunks(monkeypatch, batch_siz
         assert min(mixed, 7) <= len(set((batches[3][1] // 48).tolist())) <= mixed + 2
 
 
+@pytest.mark.parametrize(("chunks", "workers"), [(40, 2), (40, 3), (2, 3), (1, 2)])
+def test_the_shares_of_all_workers_are_the_batches_of_one(monkeypatch, chunks, workers):
+    monkeypatch.setattr(on_the_fly, "CHUNKS_MIXED", 8)
+
+    def batches(share):
+        wavs, made = on_the_fly.WavFeed.__new__(on_the_fly.WavFeed), []
+        wavs._share = share
+
+        def in_order(keys):
+            made.extend(number for _, _, number in keys)
+            return ((np.zeros((48, 1)), np.arange(48 * number, 48 * number + 48)) for _, _, number in keys)
+        wavs._in_order = in_order
+        return [labels for _, labels in wavs._batches(on_the_fly.TRAINING, 1, chunks, 48 * chunks, 64)], made
+
+    whole, _ = batches(Share())
+    shares = [batches(Share(index, workers)) for index in range(workers)]
+    for batch, *parts in zip(whole, *(given for given, _ in shares)):
+        assert sorted(np.concatenate(parts)) == sorted(batch)
+        assert all(len(part) for part in parts)
+    if chunks > workers:
+        assert sum(len(made) for _, made in shares) == chunks                # none is mixed twice
+
+
 def test_no_more_chunks_are_held_than_are_mixed_and_the_first_batch_waits_for_few(monkeypatch):
     monkeypatch.setattr(on_the_fly, "CHUNKS_MIXED", 8)
     wavs, made = on_the_fly.WavFeed.__new__(on_the_fly.WavFeed), []
