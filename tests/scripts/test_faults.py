@@ -180,7 +180,8 @@ def test_training_killed_while_it_writes_a_checkpoint_goes_on_as_if_it_had_not(s
 def weights_of(path):
     arrays = {}
     with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
-        file.visititems(lambda name, entry: arrays.update({name: entry[()].tobytes()} if hasattr(entry, "dtype") else {}))
+        file.visititems(lambda name, entry: arrays.update(
+            {name: entry[()].tobytes()} if hasattr(entry, "dtype") else {}))
     assert len(arrays) > 10
     return arrays
 
