@@ -178,8 +178,8 @@ def test_training_killed_while_it_writes_a_checkpoint_goes_on_as_if_it_had_not(s
 def weights_of(path):
     arrays = {}
     with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
-        file.visititems(lambda name, entry: arrays.update(
-            {name: entry[()].tobytes()} if hasattr(entry, "dtype") else {}))
+        file.visititems(lambda name, entry: arrays.update({name: entry[()].tobytes()} if hasattr(entry, "dtype")
+                                                          else {}))
     assert len(arrays) > 10
     return arrays
 
@@ -212,8 +212,9 @@ if __name__ == "__main__":
 def test_no_worker_outlives_the_process_that_trains(wavs, tmp_path, ending):
     (tmp_path / "feed.py").write_text(FEED)
     ours, terminal = pty.openpty()
+    heard = [terminal] if ending in ("SIGINT", "closed terminal") else []
     with subprocess.Popen([sys.executable, tmp_path / "feed.py", wavs("SpeechTEST", 2)], stdin=terminal, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=lambda: own(terminal),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=lambda: lead_a_group(*heard),
                           env={**os.environ, "PYTHONPATH": str(ROOT)}) as running:
         os.close(terminal)
         assert running.stdout.readline() == "mixed\n"
@@ -240,10 +241,11 @@ def test_no_worker_outlives_the_process_that_trains(wavs, tmp_path, ending):
         assert one_sentence(told)
 
 
-def own(terminal):
-    """Make a terminal this process's own, which hears its Ctrl-C and its end."""
+def lead_a_group(terminal=None):
+    """Make this process the first of a group; a terminal tells the whole group of Ctrl-C and of its end."""
     os.setsid()
-    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    if terminal is not None:
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
