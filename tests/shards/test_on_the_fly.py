@@ -8,6 +8,7 @@ import pytest
 import hrir
 from params import Params
 from shards import on_the_fly
+from shards.feeds import Share
 from sound import mixing
 
 PARAMS = replace(Params(), frames=10, azimuth_deg=(-60, 20, 45), circle_deg=(-60, 0, 60), snr_range_db=(0, 20),
@@ -117,20 +118,45 @@ def test_azimuths_are_shuffled(audio, in_this_process):
     assert np.mean(labels[3:] == labels[:-3]) < 0.6
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 48, 60, 64, 1000])
-@pytest.mark.parametrize("mixed", [1, 3, 8])
-def test_batches_deal_out_every_row_once_from_many_chunks(monkeypatch, batch_size, mixed):
+def batches_of_ten_chunks(monkeypatch, batch_size, mixed, share, made=None):
+    """Batches of chunks of 48 rows with the numbers 0 to 479; `made` collects which chunks were mixed."""
     rows = [np.arange(48 * chunk, 48 * chunk + 48) for chunk in range(10)]
     chunks = [(row[:, np.newaxis], row) for row in rows]
     monkeypatch.setattr(on_the_fly, "CHUNKS_MIXED", mixed)
     wavs = on_the_fly.WavFeed.__new__(on_the_fly.WavFeed)
-    wavs._in_order = lambda keys: iter(chunks[:len(keys)])
-    batches = list(wavs._batches(on_the_fly.TRAINING, 1, 10, batch_size))
+    wavs._share, wavs._chunk_samples = share, {on_the_fly.TRAINING: 48}
+    numbers = [] if made is None else made
+    wavs._in_order = lambda keys: (numbers.append(number) or chunks[number] for _, _, number in keys)
+    return list(wavs._batches(on_the_fly.TRAINING, 1, 10, batch_size))
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 48, 60, 64, 1000])
+@pytest.mark.parametrize("mixed", [1, 3, 8])
+def test_batches_deal_out_every_row_once_from_many_chunks(monkeypatch, batch_size, mixed):
+    batches = batches_of_ten_chunks(monkeypatch, batch_size, mixed, Share())
     assert all(len(labels) == batch_size for _, labels in batches[:-1])
     assert all(np.array_equal(samples[:, 0], labels) for samples, labels in batches)
     assert sorted(np.concatenate([labels for _, labels in batches]).tolist()) == list(range(480))
     if batch_size == 64:
         assert len(set((batches[0][1] // 48).tolist())) == min(10, max(mixed, 2))
+
+
+@pytest.mark.parametrize("batch_size", [7, 60, 64, 1000])
+@pytest.mark.parametrize("mixed", [1, 3, 8, 96])
+@pytest.mark.parametrize("workers", [2, 3, 5])
+def test_the_shares_of_workers_make_up_the_batches_of_one(monkeypatch, batch_size, mixed, workers):
+    made = [[] for _ in range(workers)]
+    whole = batches_of_ten_chunks(monkeypatch, batch_size, mixed, Share())
+    shares = [batches_of_ten_chunks(monkeypatch, batch_size, mixed, Share(index, workers), numbers)
+              for index, numbers in enumerate(made)]
+    for (_, labels), *parts in zip(whole, *shares, strict=True):
+        assert all(np.array_equal(samples[:, 0], own) for samples, own in parts)
+        assert sorted(np.concatenate([own for _, own in parts]).tolist()) == sorted(labels.tolist())
+        if len(labels) >= 4 * workers:
+            assert min(len(own) for _, own in parts) > 0
+    if mixed == 96 and workers < 5:   # each chunk is mixed once; of a few chunks, by all workers
+        assert sorted(sum(made, [])) == list(range(10))
+    assert all(numbers == sorted(set(numbers)) for numbers in made)
 
 
 def test_labels_belong_to_their_samples(audio, in_this_process):
