@@ -7,21 +7,16 @@ Keras's `fit` does not run on many machines (keras-team/keras issue 20585).
 import hashlib
 import json
 import math
-import os
-import sys
-import threading
+import signal
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 
-import console
 from console import BadInput
 from network.backend import hushed, keras, tf
-from network.workers import VARIABLE, Worker
+from network.workers import VARIABLE, Worker, meet
 from params import differences
 
-WAIT_S = 600.0  # for the other workers at the start
 LEAST_OF_DEVICE = 4  # samples; for none, convolutions on processors give tensors of a wrong shape
 # What ends collective operations when another worker or the way to it is gone.
 LOST = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError, tf.errors.CancelledError)
@@ -170,21 +165,13 @@ def digest_of(network):
 
 
 def _connected(worker):
-    """Start this worker's server, and wait until all are there."""
-    def give_up(screen):
-        os.write(screen, f"{Path(sys.argv[0]).name}: {VARIABLE}: not all workers came within {WAIT_S / 60:g} minutes; "
-                         f"start one for each of {', '.join(worker.addresses)}, where the others reach it.\n".encode())
-        os._exit(console.EXIT_BAD_INPUT)  # TensorFlow waits in a call that nothing interrupts
-
-    with hushed() as screen:
-        timer = threading.Timer(WAIT_S, give_up, [screen])
-        timer.daemon = True
-        timer.start()
-        try:
-            return tf.distribute.MultiWorkerMirroredStrategy()
-        except tf.errors.OpError as problem:
-            raise BadInput(f"{worker.name_of(worker.index)} of {VARIABLE} cannot begin "
-                           f"({str(problem).splitlines()[0]}); see that its address is this machine's and that its "
-                           "port is free.") from problem
-        finally:
-            timer.cancel()
+    """Wait until all workers are there, and start TensorFlow's server on each."""
+    meet(worker)
+    try:
+        with hushed():
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.OpError as problem:
+        raise BadInput(f"{VARIABLE}: {worker.name_of(worker.index)} cannot begin ({str(problem).splitlines()[0]}); see "
+                       "that its address is this machine's and that its port is free.") from problem
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # TensorFlow would do nothing when told to end
+    return strategy

@@ -123,12 +123,14 @@ class WavFeed:
         for batch in batches:
             is_mine = of_worker[batch] == index
             drawn, row = numbers[batch][is_mine], rows[batch][is_mine]
-            while begun < len(mine) and mine[begun] <= drawn.max(initial=-1):
-                held[mine[begun]], begun = next(made), begun + 1
+            while not begun or begun < len(mine) and mine[begun] <= drawn.max(initial=-1):
+                held[mine[begun]] = latest = next(made)
+                begun += 1
             given = [[values[row[drawn == number]] for values in held[number]] for number in np.unique(drawn)]
             for number in numbers[batch][rows[batch] == samples // chunks - 1]:  # whose last row this batch has
                 held.pop(number, None)
-            yield tuple(np.concatenate(same) for same in zip(*given)) if given else self._no_rows
+            none = [values[row[:0]] for values in latest]  # of a small batch this worker may have no row
+            yield tuple(np.concatenate(same) for same in zip(none, *given))
 
     def _in_order(self, chunks):
         """Yield the results of the chunks in order, while one more than there are workers is made or waits."""
