@@ -74,7 +74,7 @@ class Network(Listener):
     def begin_epoch(self, epoch):
         """Draw crops and dropout from the seed and the epoch alone, so that a resumed run repeats.
 
-        The crops are the same on all devices, while each drops other units.
+        Crops are the same on all devices; each drops other units.
         """
         self._rng = np.random.default_rng([self.params.seed, epoch])
 
@@ -196,14 +196,15 @@ class Network(Listener):
         `template_cues` are as for `train`.
         """
         frames = samples.shape[2]
-        functions = self._functions(frames)
-        batch = max(1, PREDICT_FRAMES // frames) * local_devices(self._strategy)
-        parts = [slice(at, at + batch) for at in range(0, len(samples), batch)]
-        given = [of_device for part in parts for of_device in (
-            functions["answer"]([samples[part]]) if template_cues is None else
-            functions["answer_own"]([samples[part], template_cues[part]]))[:len(samples[part])]]  # others had no row
-        arrays = [np.concatenate([each.numpy() for each in some]) for some in zip(*given)]
-        return self._core.outputs_of(arrays, frames)
+        devices, arrays = local_devices(self._strategy), [samples] if template_cues is None else [samples, template_cues]
+        answer, given = self._functions(frames)["answer" if template_cues is None else "answer_own"], []
+        batch = max(1, PREDICT_FRAMES // frames) * devices
+        for at in range(0, len(samples), batch):
+            part = [each[at:at + batch] for each in arrays]
+            if len(part[0]) < devices:  # no device may be left without a row
+                part = [np.resize(each, (devices, *each.shape[1:])) for each in part]
+            given += answer(part)[:len(samples) - at]
+        return self._core.outputs_of([np.concatenate([each.numpy() for each in some]) for some in zip(*given)], frames)
 
     def outputs_of_rows(self, cues, starts, frames):
         """Compute the Outputs of windows of a recording, as Listener says; the default network shares what overlaps."""
