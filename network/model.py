@@ -196,7 +196,7 @@ class Network(Listener):
         `template_cues` are as for `train`.
         """
         frames = samples.shape[2]
-        devices, arrays = local_devices(self._strategy), [samples] if template_cues is None else [samples, template_cues]
+        arrays, devices = [each for each in (samples, template_cues) if each is not None], local_devices(self._strategy)
         answer, given = self._functions(frames)["answer" if template_cues is None else "answer_own"], []
         batch = max(1, PREDICT_FRAMES // frames) * devices
         for at in range(0, len(samples), batch):
