@@ -111,9 +111,12 @@ def turns_of(args, params):
 # ------------------------------------------------------------------------------------------------------------- windows
 
 def windows(turns, args, params):
-    """Print for each window how late onsets are answered and how exact the rows are that cover the talker alone."""
+    """Print for each window how late onsets are answered and how exact the rows are that cover the talker alone.
+
+    Late is what the blocks of the card, the resampling and the computing make: processor time, as on a core of its own.
+    """
     network = open_network(shipped_model(), template_cues(params, args.head) if args.head else None)
-    size = round(BLOCK_S * params.sample_rate_hz)
+    size = round(BLOCK_S * CARD_RATE_HZ)
     print(f"{args.hrir}, {len(turns)} talkers, {SNR_DB} dB\n\n| window (s) | onset to row, median | 95 % | answered | "
           f"within {WITHIN_DEG} degrees, of all | mean absolute error | rows of noise with a source |\n"
           "|---|---|---|---|---|---|---|", flush=True)
@@ -122,8 +125,12 @@ def windows(turns, args, params):
         late_s, errors_deg, alarms = [], [], []
         for turn in turns:
             tracker, late = LiveTracker(network.hear_rows, fitted, hop_frames_of(fitted), Balance(fitted)), None
-            for at in range(0, len(turn.ears), size):
-                track = tracker.push(turn.ears[at:at + size])
+            played = soxr.resample(turn.ears, params.sample_rate_hz, CARD_RATE_HZ)
+            to_rate = soxr.ResampleStream(CARD_RATE_HZ, params.sample_rate_hz, 2, dtype="float32")
+            for at in range(0, len(played), size):
+                begun_s = time.process_time()
+                track = tracker.push(to_rate.resample_chunk(played[at:at + size]))
+                until_s = (at + size) / CARD_RATE_HZ + time.process_time() - begun_s
                 for time_s, azimuth_deg in zip(track.time_s, track.azimuth_deg):
                     begin_s, end_s = time_s - fitted.sample_s / 2, time_s + fitted.sample_s / 2
                     if begin_s >= turn.onset_s:
@@ -131,7 +138,7 @@ def windows(turns, args, params):
                     elif end_s <= turn.onset_s:
                         alarms.append(np.isfinite(azimuth_deg))
                     if late is None and end_s > turn.onset_s and abs(azimuth_deg - turn.azimuth_deg) <= ANSWERED_DEG:
-                        late = (at + size) / params.sample_rate_hz - turn.onset_s
+                        late = until_s - turn.onset_s
             late_s.append(np.inf if late is None else late)
         errors_deg, is_answered = np.abs(errors_deg), np.isfinite(errors_deg)
         print(f"| {fitted.sample_s:.2f} | {np.median(late_s):.2f} | {np.quantile(late_s, 0.95, method='higher'):.2f} | "

@@ -5,9 +5,9 @@
 
 Every repetition measures each method once, one after the other, so that a machine that slows down slows all of them.
 """
-import os
 import platform
 import subprocess
+import sys
 import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +20,14 @@ from console import BadInput
 
 REPETITIONS = 5
 PACKAGES = ("numpy", "scipy", "soundfile", "librosa", "tensorflow", "keras", "onnxruntime")
+# A small process starts what is measured: on Linux the memory of the process that starts it counts as its own peak.
+LAUNCHER = """
+import os, subprocess, sys, time
+begin = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(time.perf_counter() - begin, usage.ru_maxrss, os.waitstatus_to_exitcode(status))
+"""
 
 
 def parser(doc):
@@ -93,16 +101,16 @@ def run(command):
     memory_mb : float, the peak of its largest process
 
     """
-    command, begin = [str(part) for part in command], time.perf_counter()
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds, process.returncode = time.perf_counter() - begin, os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            said.seek(0)
-            raise BadInput(f"{' '.join(command)} ended with {process.returncode}: "
-                           f"{said.read().decode(errors='replace').strip()}")
-    return seconds, usage.ru_maxrss / 1024
+    command = [str(part) for part in command]
+    with tempfile.TemporaryFile() as complaints:
+        done = subprocess.run([sys.executable, "-S", "-c", LAUNCHER, *command], stdout=subprocess.PIPE,
+                              stderr=complaints, text=True, check=True)
+        seconds, peak_kb, status = map(float, done.stdout.split())
+        if status:
+            complaints.seek(0)
+            raise BadInput(f"{' '.join(command)} ended with {status:.0f}: "
+                           f"{complaints.read().decode(errors='replace').strip()}")
+    return seconds, peak_kb / 1024
 
 
 def machine_in_words():

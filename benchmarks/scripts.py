@@ -24,6 +24,7 @@ SCRIPTS = ("SpatialiseTRAIN.py", "SpatialiseTEST.py", "TrainingCNN.py", "Testing
 TIMES = (1, 4, 16)
 SPEECH, SPEECH_S, NOISE_S = 4, 3.0, 6.0      # of once the data: files, and how long each is
 RECORDING_S = 60                             # of once the data
+MEMORY_REPETITIONS = 2                       # it hardly differs from run to run
 
 
 def start_up(repetitions):
@@ -92,7 +93,7 @@ def measure(repetitions, disk="."):
     """Measure everything here: markdown."""
     params = Params()
     with tempfile.TemporaryDirectory(dir=disk, prefix="benchmark-") as work:
-        table = memory(Path(work), params, repetitions)
+        table = memory(Path(work), params, min(repetitions, MEMORY_REPETITIONS))
     return (f"Start-up:\n\n{start_up(repetitions)}\n\nPeak memory of the largest process; once the data are {SPEECH} "
             f"speech files, {SPEECH * len(params.snr_db) * len(params.azimuth_deg)} samples to train on, and a "
             f"recording of {RECORDING_S} s:\n\n{table}")

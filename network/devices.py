@@ -7,21 +7,17 @@ Keras's `fit` does not run on many machines (keras-team/keras issue 20585).
 import hashlib
 import json
 import math
-import os
-import sys
-import threading
+import signal
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 
-import console
 from console import BadInput
 from network.backend import hushed, keras, tf
-from network.workers import VARIABLE, Worker
+from network.workers import VARIABLE, Worker, meet
 from params import differences
 
-WAIT_S = 600.0  # for the other workers at the start
+LEAST_OF_DEVICE = 4  # samples; for none, convolutions on processors give tensors of a wrong shape
 # What ends collective operations when another worker or the way to it is gone.
 LOST = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError, tf.errors.CancelledError)
 
@@ -45,6 +41,12 @@ class Devices:
             self.strategy = tf.distribute.MirroredStrategy() if gpus > 1 else tf.distribute.get_strategy()
         with self.strategy.scope():
             self._gather = on_devices(_all_gather, [tf.TensorSpec((None, None), tf.float64)])
+
+    @property
+    def least_batch(self):
+        """Count the samples that a batch needs so that every device gets some of it, in whatever way it is shared."""
+        count = self.strategy.num_replicas_in_sync
+        return LEAST_OF_DEVICE * count if count > 1 else 1
 
     @property
     def local(self):
@@ -120,6 +122,7 @@ def on_devices(function, arrays, common=()):
     """
     strategy = tf.distribute.get_strategy()
     devices = local_devices(strategy)
+    signature = [*common, *(spec for spec in arrays for _ in range(devices))]
 
     def run(*given):
         """Regroup [common, first array for device 0, for device 1, second array for device 0, ...] by device."""
@@ -130,12 +133,13 @@ def on_devices(function, arrays, common=()):
                 for at in range(0, len(split), devices)]
         return list(zip(*map(strategy.experimental_local_results, strategy.run(function, (*shared, *split)))))
 
-    signature = [*common, *(spec for spec in arrays for _ in range(devices))]
-    compiled = tf.function(run, input_signature=signature, autograph=False)
+    is_alone = strategy.num_replicas_in_sync == 1
+    compiled = tf.function(function if is_alone else run, input_signature=signature, autograph=False)
 
     def call(values, shared=()):
         """Split the rows evenly."""
-        return compiled(*shared, *(part for each in values for part in np.array_split(each, devices)))
+        given = compiled(*shared, *(part for each in values for part in np.array_split(each, devices)))
+        return [given] if is_alone else given
 
     return call
 
@@ -161,21 +165,13 @@ def digest_of(network):
 
 
 def _connected(worker):
-    """Start this worker's server, and wait until all are there."""
-    def give_up(screen):
-        os.write(screen, f"{Path(sys.argv[0]).name}: {VARIABLE}: not all workers came within {WAIT_S / 60:g} minutes; "
-                         f"start one for each of {', '.join(worker.addresses)}, where the others reach it.\n".encode())
-        os._exit(console.EXIT_BAD_INPUT)  # TensorFlow waits in a call that nothing interrupts
-
-    with hushed() as screen:
-        timer = threading.Timer(WAIT_S, give_up, [screen])
-        timer.daemon = True
-        timer.start()
-        try:
-            return tf.distribute.MultiWorkerMirroredStrategy()
-        except tf.errors.OpError as problem:
-            raise BadInput(f"{worker.name_of(worker.index)} of {VARIABLE} cannot begin "
-                           f"({str(problem).splitlines()[0]}); see that its address is this machine's and that its "
-                           "port is free.") from problem
-        finally:
-            timer.cancel()
+    """Wait until all workers are there, and start TensorFlow's server on each."""
+    meet(worker)
+    try:
+        with hushed():
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.OpError as problem:
+        raise BadInput(f"{VARIABLE}: {worker.name_of(worker.index)} cannot begin ({str(problem).splitlines()[0]}); see "
+                       "that its address is this machine's and that its port is free.") from problem
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # TensorFlow would do nothing when told to end
+    return strategy

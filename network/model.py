@@ -74,7 +74,7 @@ class Network(Listener):
     def begin_epoch(self, epoch):
         """Draw crops and dropout from the seed and the epoch alone, so that a resumed run repeats.
 
-        The crops are the same on all devices, while each drops other units.
+        Crops are the same on all devices; each drops other units.
         """
         self._rng = np.random.default_rng([self.params.seed, epoch])
 
@@ -88,11 +88,10 @@ class Network(Listener):
         if dropouts:
             tf.function(lambda: self._strategy.run(seed_dropout), autograph=False)()
 
-    def train(self, samples, azimuth_deg, learning_rate, template_cues=None):
+    def train(self, samples, azimuth_deg, learning_rate, template_cues=None, of=None):
         """Take one training step; returns the loss of the batch without the L2 term.
 
-        The loss is a tensor that need not be ready yet. With several workers the samples are this worker's share, which
-        may be empty, and the loss is that of the whole batch.
+        The loss is a tensor that need not be ready yet.
 
         Parameters
         ----------
@@ -102,19 +101,21 @@ class Network(Listener):
         learning_rate : float
         template_cues : np.ndarray [shape=(n, class, bin, 2)], float16, optional: cues of each sample's own head, zeros
             where it is compared with the network's
+        of : int, optional: how many samples the whole batch has, where these are a worker's share; then the losses of
+            all workers add up to that of the batch
 
         """
         self.optimizer.learning_rate.assign(learning_rate)
-        functions, crop = self._functions(samples.shape[2]), [np.float32(self._rng.random())]
+        functions = self._functions(samples.shape[2])
+        common = np.float32(self._rng.random()), np.float32(of or len(samples))
         given = [samples, *self._targets(azimuth_deg)]
-        (loss,), *_ = (functions["step"](given, crop) if template_cues is None else
-                       functions["step_own"]([*given, template_cues], crop))
-        return loss
+        losses = [loss for loss, in (functions["step"](given, common) if template_cues is None else
+                                     functions["step_own"]([*given, template_cues], common))]
+        return losses[0] if len(losses) == 1 else tf.add_n(losses)
 
-    def _step(self, crop, samples, loudest, has_loudest, presence, is_known, template_cues=None):
-        """Learn one device's part of a batch; the loss is averaged over the batch of all devices, which are in step."""
+    def _step(self, crop, count, samples, loudest, has_loudest, presence, is_known, template_cues=None):
+        """Learn one device's part of a batch of `count` samples; the devices add their gradients."""
         device = tf.distribute.get_replica_context()
-        count = device.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(tf.shape(samples)[0], tf.float32))
         with tf.GradientTape() as tape:
             scores = self._core.scores_in_training(samples, crop, template_cues)
             each = self._losses(scores, loudest, has_loudest, presence, is_known)
@@ -129,8 +130,7 @@ class Network(Listener):
             spoilt = device.all_reduce(tf.distribute.ReduceOp.SUM, tf.where(finite, 0.0, np.nan))
             gradients = [gradient + spoilt for gradient in gradients]
         self.optimizer.apply_gradients(zip(gradients, variables))
-        loss = tf.reduce_sum(each[:tf.shape(samples)[0]]) / count
-        return (device.all_reduce(tf.distribute.ReduceOp.SUM, loss),)
+        return (tf.reduce_sum(each[:tf.shape(samples)[0]]) / count,)
 
     def _losses(self, scores, loudest, has_loudest, presence, is_known):
         """Compute the loss of each sample, and of its crop after all samples: (n or 2 n,)."""
@@ -196,14 +196,15 @@ class Network(Listener):
         `template_cues` are as for `train`.
         """
         frames = samples.shape[2]
-        functions = self._functions(frames)
-        batch = max(1, PREDICT_FRAMES // frames) * local_devices(self._strategy)
-        parts = [slice(at, at + batch) for at in range(0, max(1, len(samples)), batch)]
-        given = [of_device for part in parts for of_device in (
-            functions["answer"]([samples[part]]) if template_cues is None else
-            functions["answer_own"]([samples[part], template_cues[part]]))]
-        arrays = [np.concatenate([each.numpy() for each in some]) for some in zip(*given)]
-        return self._core.outputs_of(arrays, frames)
+        arrays, devices = [each for each in (samples, template_cues) if each is not None], local_devices(self._strategy)
+        answer, given = self._functions(frames)["answer" if template_cues is None else "answer_own"], []
+        batch = max(1, PREDICT_FRAMES // frames) * devices
+        for at in range(0, len(samples), batch):
+            part = [each[at:at + batch] for each in arrays]
+            if len(part[0]) < devices:  # no device may be left without a row
+                part = [np.resize(each, (devices, *each.shape[1:])) for each in part]
+            given += answer(part)[:len(samples) - at]
+        return self._core.outputs_of([np.concatenate([each.numpy() for each in some]) for some in zip(*given)], frames)
 
     def outputs_of_rows(self, cues, starts, frames):
         """Compute the Outputs of windows of a recording, as Listener says; the default network shares what overlaps."""
@@ -223,15 +224,15 @@ class Network(Listener):
             each = tf.TensorSpec((None,), tf.float32)
             batch = [samples, values, each, tf.TensorSpec((None, count), tf.float32), each]
             heads = tf.TensorSpec((None, count, self.params.bins, 2), tf.float16)
-            crop = [tf.TensorSpec((), tf.float32)]
+            common = 2 * [tf.TensorSpec((), tf.float32)]
 
             def compiled(function, *signature):
                 return tf.function(function, input_signature=signature, autograph=False)
 
             with self._strategy.scope():
                 self._compiled[frames] = {
-                    "step": on_devices(self._step, batch, crop),
-                    "step_own": on_devices(self._step, [*batch, heads], crop),
+                    "step": on_devices(self._step, batch, common),
+                    "step_own": on_devices(self._step, [*batch, heads], common),
                     "answer": on_devices(core.answer, [samples]),
                     "answer_own": on_devices(core.answer, [samples, heads])} if frames else {
                     "local": compiled(core.local, samples), "score": compiled(core.score, values, values)}

@@ -63,9 +63,12 @@ def fit(feed, epochs, out, resume, origins=(), devices=None):
 
 def _fit(feed, epochs, out, resume, origins, devices):
     params, last = feed.params, out / "last.keras"
+    if min(params.batch_size, feed.training_count, feed.validation_count) < devices.least_batch:
+        raise BadInput(f"All devices together need batches, training and validation of {devices.least_batch} samples "
+                       "or more; give a greater --batch-size, more data, or fewer devices.")
     wanted = params.training | {"precision": params.precision, "data": feed.fingerprint}
     devices.require_same(wanted | {"epochs": epochs, "devices": devices.local,
-                                   str(last): console.sha256_of(last)[:16] if resume else "not resumed"})
+                                   "last.keras": console.sha256_of(last)[:16] if resume else "none"})
     if resume:
         network = Network.load(last, with_state=True)
         made_with = network.params.training | {"precision": network.params.precision, "data": network.state["data"]}
@@ -86,7 +89,7 @@ def _fit(feed, epochs, out, resume, origins, devices):
             print(f"Stopped early: no better validation loss for {_epochs_since_best(history)} epochs.")
             break
         begin = time.monotonic()
-        loss = _train_epoch(network, feed, epoch, epochs)
+        loss = _train_epoch(network, feed, epoch, epochs, devices)
         seconds = time.monotonic() - begin
         _require_finite(loss, epoch, params)
         validation_loss, within_5_deg_percent = evaluate(network, feed, devices)
@@ -111,20 +114,27 @@ def _require_finite(loss, epoch, params):
                        f"than {params.learning_rate:g}.")
 
 
-def _train_epoch(network, feed, epoch, epochs):
-    """Train on every batch once, in an order that follows from seed and epoch; returns the mean loss."""
+def _train_epoch(network, feed, epoch, epochs, devices):
+    """Train on every batch once, in an order that follows from seed and epoch; returns the mean loss.
+
+    A last batch that is too small for all devices is left out.
+    """
     network.begin_epoch(epoch)
     params = feed.params
     steps = math.ceil(feed.training_count / params.batch_size)
     losses = []
     with console.progress(total=feed.training_count, unit=" samples", desc=f"epoch {epoch}/{epochs}") as bar:
         for step, (samples, azimuth_deg, *templates) in enumerate(feed.training(epoch)):
+            count = min(params.batch_size, feed.training_count - step * params.batch_size)  # of all workers
+            if count < devices.least_batch:
+                continue
             rate = learning_rate_at((epoch - 1 + step / steps) / epochs, params)
-            losses.append(network.train(samples, azimuth_deg, rate, *templates))
+            losses.append(network.train(samples, azimuth_deg, rate, *templates, of=count))
             if step % 10 == 9:  # reading a loss waits for the step
-                bar.set_postfix(loss=f"{float(losses[-1]):.3g}", refresh=False)
-            bar.update(min(params.batch_size, feed.training_count - bar.n))  # the samples may be a share of the batch
-    return float(np.mean([float(loss) for loss in losses]))
+                bar.set_postfix(loss=f"{devices.worker.count * float(losses[-1]):.3g}", refresh=False)  # of its share
+            bar.update(count)
+    of_workers = devices.gather(np.array([[float(loss) for loss in losses]]))  # parts of the losses: (worker, step)
+    return float(of_workers.sum(axis=0).mean())
 
 
 def evaluate(network, feed, devices):
@@ -136,6 +146,8 @@ def evaluate(network, feed, devices):
     loss, readings = 0.0, []
     with console.progress(total=feed.validation_count, unit=" samples", desc="validation") as bar:
         for samples, azimuth_deg, *templates in feed.validation(VALIDATION_BATCH):
+            if not len(samples):  # this worker's share of a small batch
+                continue
             outputs = network.outputs(samples, *templates)
             loss += network.loss_of(outputs, azimuth_deg)
             reading = network.reading_of(outputs)

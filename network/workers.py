@@ -1,12 +1,17 @@
 """Read from the environment which of several machines this process is: docs/cluster.md, "Train on many machines"."""
 import json
 import os
+import socket
+import time
+from contextlib import ExitStack
 from typing import NamedTuple
 
 from console import BadInput
 
 VARIABLE = "TF_CONFIG"
 TASKS = ("chief", "worker")  # in the order of their numbers
+WAIT_S = 600.0               # for all workers to come
+ANSWER_S = 5.0               # for one that has come to answer
 
 
 class Worker(NamedTuple):
@@ -82,3 +87,71 @@ def this_worker(environment=os.environ):
         raise BadInput(f"{VARIABLE} cannot be used ({reason}); write it as docs/cluster.md shows, or unset it.") \
             from problem
     return worker
+
+
+def meet(worker):
+    """Wait until all workers are there, at the chief's address; BadInput after WAIT_S.
+
+    TensorFlow would wait in a call that neither Ctrl-C nor the scheduler's signal ends, for an hour.
+    """
+    deadline = time.monotonic() + WAIT_S
+    with _listening(worker) as door:  # the others see that their ports are free
+        if worker.is_chief:
+            _receive(worker, door, deadline)
+            return
+    host, _, port = worker.addresses[0].rpartition(":")
+    while time.monotonic() < deadline:
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S) as chief:
+                chief.sendall(b"%d\n" % worker.index)
+                chief.settimeout(max(ANSWER_S, deadline - time.monotonic()))
+                lines = chief.makefile("rb")
+                while (said := lines.readline()) == b"there?\n":
+                    chief.sendall(b"yes\n")
+                if said == b"begin\n":
+                    return
+        except OSError:  # the chief has not come yet, or went away
+            pass
+        time.sleep(0.5)
+    raise BadInput(f"{VARIABLE}: {worker.name_of(0)} did not answer within {WAIT_S / 60:g} minutes; start all workers, "
+                   "with the same addresses, where they reach each other.")
+
+
+def _listening(worker):
+    """Open this worker's port; BadInput where another program has it."""
+    try:
+        return socket.create_server(("", int(worker.addresses[worker.index].rpartition(":")[2])))
+    except OSError as problem:
+        raise BadInput(f"{VARIABLE}: {worker.name_of(worker.index)} cannot listen at its port "
+                       f"({os.strerror(problem.errno)}); end what uses it, or name another.") from problem
+
+
+def _receive(worker, door, deadline):
+    """Wait as the chief for the others, ask each whether it is still there, and let all begin."""
+    guests = {}
+    with ExitStack() as connections:
+        while missing := [index for index in range(1, worker.count) if index not in guests]:
+            door.settimeout(max(0.01, deadline - time.monotonic()))
+            try:
+                guest = connections.enter_context(door.accept()[0])
+            except TimeoutError as problem:
+                names = ", ".join(map(worker.name_of, missing))
+                raise BadInput(f"{VARIABLE}: {names} did not come within {WAIT_S / 60:g} minutes; start all workers, "
+                               "with the same addresses, where they reach each other.") from problem
+            guest.settimeout(ANSWER_S)
+            said = _ask(guest, b"")
+            if said in map(str, range(1, worker.count)):  # one that was started again comes twice
+                guests[int(said)] = guest
+            if len(guests) == worker.count - 1:
+                guests = {index: guest for index, guest in guests.items() if _ask(guest, b"there?\n") == "yes"}
+        for guest in guests.values():
+            guest.sendall(b"begin\n")
+
+
+def _ask(guest, question):
+    """Send a question, and give the line that comes back; of one that went away "" or what it sent."""
+    try:
+        guest.sendall(question)
+        return guest.makefile("rb", buffering=0).readline().decode("ascii", "replace").strip()
+    except OSError:
+        return ""

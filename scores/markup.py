@@ -88,6 +88,7 @@ def document(title, body, style="", script="", media="", is_served=False):
     return ('<!doctype html><html lang="en"><head><meta charset="utf-8">'
             f'<meta http-equiv="Content-Security-Policy" content="{"; ".join(policy)}">'
             '<meta name="viewport" content="width=device-width,initial-scale=1,viewport-fit=cover">'
+            '<link rel="icon" href="data:,">'  # else a browser asks the server for one
             f"<title>{escape(title)}</title><style>{style}</style></head><body>{body}{code}</body></html>")
 
 

@@ -98,7 +98,7 @@ class Microphone:
     @property
     def latency_s(self):
         """Give the delay from the microphone to the callback, as the driver states it."""
-        return self._stream.latency
+        return getattr(self._stream, "latency", 0.0)  # which not every driver states
 
     def blocks(self):
         """Yield blocks as they come, MicrophoneBlock each, without an end."""
@@ -146,11 +146,12 @@ class Microphone:
     def _take(self, block, frames, times, status):
         """Keep a block; a thread of the driver calls this, where nothing may wait."""
         self._taken_at_s = now_s = time.monotonic()
-        delay_s = times.currentTime - times.inputBufferAdcTime
+        recorded_s, now_of_card_s = (times.inputBufferAdcTime, times.currentTime) if times else (0.0, 0.0)  # unknown
+        delay_s = now_of_card_s - recorded_s
         begun_s = now_s - (delay_s if 0 < delay_s < LONGEST_DELAY_S else frames / self.sample_rate_hz)
         ears = block[:, [channel - 1 for channel in self._channels]]                          # a copy
         try:
-            self._queue.put_nowait(_Taken(ears, begun_s, times.inputBufferAdcTime, bool(status.input_overflow),
+            self._queue.put_nowait(_Taken(ears, begun_s, recorded_s, bool(status and status.input_overflow),
                                           self._dropped))
             self._dropped = 0
         except Full:

@@ -95,14 +95,6 @@ class WavFeed:
     def __exit__(self, *_):
         self.close()
 
-    @property
-    def _no_rows(self):
-        """Give a batch of no samples, in the shapes of the others."""
-        params = self.params
-        batch = (np.empty((0, *params.sample_shape), np.float16), np.empty((0, params.most_talkers + 1), np.float32),
-                 np.empty((0, len(params.class_deg), params.bins, 2), np.float16))
-        return batch if params.own_head_share else batch[:2]
-
     def close(self):
         """End the workers as soon as they have made the chunk in hand, a second or two."""
         self._pool.shutdown(cancel_futures=True)
@@ -116,20 +108,29 @@ class WavFeed:
         return self._batches(VALIDATION, 0, VALIDATION_CHUNKS, self.validation_count, batch_size)
 
     def _batches(self, part, epoch, chunks, samples, batch_size):
-        """Give this share of the batches: rows of every n-th of `chunks`, for n workers; no other chunk is mixed."""
+        """Give this share of the batches: the rows of every n-th chunk, for n workers; no other chunk is mixed here.
+
+        Of a few chunks each worker would get too uneven a share: those are mixed by all, who take rows in turn.
+        """
         index, workers = self._share
-        mine = range(index, chunks, workers)
-        made, held, begun = self._in_order([(part, epoch, number) for number in mine]), {}, index
         numbers, rows = dealt(chunks, samples // chunks)
-        for at in range(0, len(numbers), batch_size):
-            is_mine = numbers[at:at + batch_size] % workers == index
-            drawn, row = numbers[at:at + batch_size][is_mine], rows[at:at + batch_size][is_mine]
-            while begun <= drawn.max(initial=-1):
-                held[begun], begun = next(made), begun + workers
+        batches = [slice(at, at + batch_size) for at in range(0, len(numbers), batch_size)]
+        of_worker = numbers % workers
+        if not all(_is_even(of_worker[batch], workers) for batch in batches):
+            of_worker = np.concatenate([np.sort(np.arange(len(numbers[batch])) % workers) for batch in batches])
+        mine = np.unique(numbers[of_worker == index])
+        made, held, begun = self._in_order([(part, epoch, int(number)) for number in mine]), {}, 0
+        for batch in batches:
+            is_mine = of_worker[batch] == index
+            drawn, row = numbers[batch][is_mine], rows[batch][is_mine]
+            while not begun or begun < len(mine) and mine[begun] <= drawn.max(initial=-1):
+                held[mine[begun]] = latest = next(made)
+                begun += 1
             given = [[values[row[drawn == number]] for values in held[number]] for number in np.unique(drawn)]
-            for number in drawn[row == samples // chunks - 1].tolist():  # its last
-                del held[number]
-            yield tuple(np.concatenate(same) for same in zip(*given)) if given else self._no_rows
+            for number in numbers[batch][rows[batch] == samples // chunks - 1]:  # whose last row this batch has
+                held.pop(number, None)
+            none = [values[row[:0]] for values in latest]  # of a small batch this worker may have no row
+            yield tuple(np.concatenate(same) for same in zip(none, *given))
 
     def _in_order(self, chunks):
         """Yield the results of the chunks in order, while one more than there are workers is made or waits."""
@@ -165,6 +166,11 @@ def dealt(chunks, rows):
     when = np.arange(chunks)[:, np.newaxis] + CHUNKS_MIXED / rows * np.arange(rows)
     order = np.argsort(when, axis=None, kind="stable")
     return order // rows, order % rows
+
+
+def _is_even(of_worker, workers):
+    """Tell whether each of the workers has a quarter of its even share of a batch's rows, and one at least."""
+    return np.bincount(of_worker, minlength=workers).min() >= max(1, len(of_worker) // (4 * workers)) or workers == 1
 
 
 class OwnHeads:

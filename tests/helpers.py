@@ -5,9 +5,10 @@ import io
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -104,6 +105,13 @@ def start_process(script, *args, **options):
 
     return subprocess.Popen([sys.executable, str(ROOT / script), *map(str, args)], text=True, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, preexec_fn=hear_ctrl_c, **options)
+
+
+def free_ports(count):
+    """Find TCP ports that nothing listens at, a list."""
+    with ExitStack() as open_ones:
+        sockets = [open_ones.enter_context(socket.create_server(("", 0))) for _ in range(count)]
+        return [each.getsockname()[1] for each in sockets]
 
 
 def one_sentence(text):

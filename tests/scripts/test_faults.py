@@ -1,14 +1,10 @@
 """Nothing made is lost: two runs on one folder, a disk that fills, kills at fixed moments. docs/reliability.md."""
 import errno
-import fcntl
 import io
 import os
-import pty
-import resource
 import signal
 import subprocess
 import sys
-import termios
 import time
 import zipfile
 from dataclasses import replace
@@ -26,6 +22,8 @@ from shards import audio
 from shards.feeds import ShardFeed
 from shards.files import open_shards
 from shards.folder import only_run
+
+fcntl, pty, resource, termios = map(pytest.importorskip, ("fcntl", "pty", "resource", "termios"))  # not on Windows
 
 KILLED_AT = """
 import os, runpy, signal, sys

@@ -7,7 +7,7 @@ import pytest
 import features
 from console import BadInput
 from params import Params
-from shards import feeds, files
+from shards import feeds, files, reading
 
 PARAMS = replace(Params(), frames=10)
 
@@ -58,6 +58,26 @@ def test_the_order_follows_from_the_seed(blocks):
                          for seed in (1, 1, 2))
     assert one == again
     assert one != other
+
+
+@pytest.mark.parametrize("workers", [2, 3, 8])
+@pytest.mark.parametrize("rng", [None, 0])
+@pytest.mark.parametrize("vary", [None, feeds.varied])
+def test_the_shares_of_workers_make_up_the_batches_of_one(blocks, monkeypatch, workers, rng, vary):
+    def given(share):
+        generator = None if rng is None else np.random.default_rng(rng)
+        return list(feeds.batches(blocks, 16, 3, generator, vary if generator else None, share=share))
+
+    read = []
+    monkeypatch.setattr(feeds, "read_samples", lambda shard, first, last, out: (
+        read.append(last - first), reading.read_samples(shard, first, last, out)))
+    whole, shares = given(None), [given(feeds.Share(index, workers)) for index in range(workers)]
+    assert sum(read) == 2 * 45   # once for the one, once for all the workers together
+    for batch, *parts in zip(whole, *shares, strict=True):
+        for one, of_workers in zip(batch, zip(*parts)):
+            np.testing.assert_array_equal(np.concatenate(of_workers), one)
+        counts = [len(labels) for _, labels in parts]
+        assert max(counts) - min(counts) <= 1
 
 
 def test_blocks_of_one_chunk_are_shuffled_together(blocks):

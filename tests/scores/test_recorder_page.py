@@ -32,7 +32,7 @@ class Answer:
         if self.problem:
             raise BadInput(f"{path} {self.problem}")
         self.got.append((path.name, path.read_bytes()))
-        return lambda links=(): f"<title>{path.name}</title><p id=page-of-recording>page"
+        return lambda links=(): f"<link rel=icon href='data:,'><title>{path.name}</title><p id=page-of-recording>page"
 
 
 @pytest.fixture
