@@ -119,7 +119,12 @@ class Follower:
                 if each.number and each.rows[-1][0] == self._row - 1]
 
     def followed(self):
-        """Give all sources but phantoms."""
+        """Give all sources but phantoms; of a recording shorter than LEAST_S those heard in all of its rows."""
+        heard_s = self._row * self._hop_s
+        for each in self._known if heard_s < LEAST_S - 1e-9 else ():
+            if each.number is None and each.sure_s > heard_s - 1e-9:
+                self._count += 1
+                each.number = self._count
         sources = sorted((each for each in self._gone + self._known if each.number), key=lambda each: each.rows[0][0])
         told = np.full((3, len(sources), self._row), np.nan)
         for at, source in enumerate(sources):

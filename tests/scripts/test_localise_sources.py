@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import FakeHearing, one_sentence, run_script
+from helpers import ROOT, FakeHearing, one_sentence, run_script
 
 import Localise
 from params import Params
@@ -110,3 +110,8 @@ def test_a_model_that_tells_one_source_is_refused_with_the_remedy(localise):
     assert "one source at a time" in refused.stderr
     assert "leave out --sources" in refused.stderr
     assert not list(out.iterdir())
+
+
+def test_in_a_recording_of_one_row_a_talker_is_no_phantom(tmp_path):
+    done = run_script("Localise.py", ROOT / "tests" / "golden" / "answer.wav", "--sources", 2, "--out", tmp_path)
+    assert re.search("one source, (29|30|31) degrees right", done.stdout)
