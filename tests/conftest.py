@@ -18,6 +18,8 @@ settings.register_profile("repeatable", derandomize=True, database=None, deadlin
                           suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.load_profile("repeatable")
 
+collect_ignore = ["two_devices.py", "train_worker.py"]   # run as processes of their own, by test_devices.py
+
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory):
