@@ -205,8 +205,8 @@ class Handler(BaseHTTPRequestHandler):
                 self._receive(path, length)
                 with self._turn():
                     make_page = self.server.answer(path, partial(self._watch, path.name))
-                number = secrets.token_urlsafe(9)
-                self.server.latest = number, path.name, make_page
+                    number = secrets.token_urlsafe(9)
+                    self.server.latest = number, path.name, make_page  # in turn: else an earlier answer may come later
                 told = {"page": f"{number}/"}
             except BadInput as problem:
                 told = {"problem": str(problem).replace(str(path), path.name)}
