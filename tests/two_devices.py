@@ -46,15 +46,15 @@ def trained(count, **changes):
         return losses, network.keras_model.get_weights(), network.outputs(SAMPLES).output, validated
 
 
-def check_same(**changes):
-    """Compare one device with two."""
+def check_same(most_apart, **changes):
+    """Compare one device with two; weights may be `most_apart` on average."""
     (losses, weights, output, validated), (losses_2, weights_2, output_2, validated_2) = (
         trained(count, **changes) for count in (1, 2))
     np.testing.assert_allclose(losses_2[0], losses[0], rtol=1e-6)
-    np.testing.assert_allclose(losses_2, losses, rtol=2e-3)  # Adam divides what is next to nothing by next to nothing
+    np.testing.assert_allclose(losses_2, losses, rtol=2e-3)
     np.testing.assert_allclose(validated_2, validated, rtol=5e-3)
     for one, two in zip(weights, weights_2, strict=True):
-        assert np.abs(two - one).mean() < 1e-4 + 1e-4 * np.abs(one).mean()
+        assert np.abs(two - one).mean() < most_apart
     assert np.abs(output_2 - output).mean() < 5e-3 * np.abs(output).mean()
 
 
@@ -76,19 +76,22 @@ def check_overflow():
     """See that both devices skip a step that overflows on the second, and halve the scale of the loss."""
     with devices(2).scope():
         network = Network(replace(Params(), frames=FRAMES, precision="float16"))
-        before, scale = [np.array(each) for each in network.keras_model.trainable_weights], 2.0 ** 15
-        spoilt = SAMPLES[:10].copy()
+
+        def trainable():
+            return [each.numpy().copy() for each in network.keras_model.trainable_weights]
+
+        before, spoilt = trainable(), SAMPLES[:10].copy()
         spoilt[-1] = np.nan
         network.train(spoilt, AZIMUTH_DEG[:10], 1e-3)
-        for one, other in zip(before, network.keras_model.trainable_weights):
-            np.testing.assert_array_equal(one, np.array(other))
-        assert float(network.optimizer.dynamic_scale.numpy()) == scale / 2
+        assert all(np.array_equal(*pair) for pair in zip(before, trainable(), strict=True))
+        assert float(network.optimizer.dynamic_scale.numpy()) == 2.0 ** 14
         network.train(SAMPLES[:10], AZIMUTH_DEG[:10], 1e-3)
-        assert np.abs(before[0] - np.array(network.keras_model.trainable_weights[0])).max() > 0
+        assert not any(np.array_equal(*pair) for pair in zip(before, trainable(), strict=True))
 
 
 if __name__ == "__main__":
-    check_same()
-    check_same(model="original", dropout=0.0, loss="mse")
+    check_same(1e-5)
+    # Of three steps of 0.001 each: Adam's first steps follow the signs of gradients, also where these are next to 0.
+    check_same(3e-4, model="original", dropout=0.0, loss="mse")
     check_dropout()
     check_overflow()
