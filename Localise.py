@@ -2,44 +2,52 @@
 
     python Localise.py talk.wav                          # -> localised/talk.csv, talk.png
     python Localise.py talk.wav --html                   # and talk.html: it plays, and shows where each source is
+    python Localise.py talk.wav --video                  # and talk.mp4: head, spectrogram and sound; needs PyAV
+    python Localise.py talk.wav --video-over film.mp4    # the head in a corner of another video
     python Localise.py recordings/ --format csv json     # every audio file of a folder, in several formats
     python Localise.py meeting.wav --channels 3 4        # of several channels the left and the right ear
     python Localise.py talk.wav --head MINE.sofa         # compared with your own head, as measured
     python Localise.py meeting.wav --sources 2           # two talkers at a time, each with a number that he keeps
     python Localise.py --live                            # a two-channel input as a moving bar; needs sounddevice
+    python Localise.py --live --device USB --json        # of a card by its name, a line of JSON for each answer
+    python Localise.py --serve                           # a page of your browser to drop a file on, or to record
 
 A row is about the second around its time. It has no azimuth where there is no source: in silence, and in noise from all
 around. Negative is left. Rows that contradict their neighbours follow them (carried: 1).
 """
+import console
+
+if __name__ == "__main__":
+    console.end_at_ctrl_c()  # while what follows is imported
+
 import json
 import sys
-from collections import Counter
-from contextlib import suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
-from glob import glob
 from pathlib import Path
 
-import numpy as np
-
-import console
-from console import BadInput
+from console import BadInput, CannotWrite
 from network.balance import Balance
 from network.likelihood import template_cues
+from network.live import LiveTracker, live_answers, live_params
 from network.opening import open_network, shipped_model
-from network.sources import MOST_SOURCES, Follower
+from network.sources import MOST_SOURCES
 from network.tracking import Tracker, hop_frames_of
 from params import Params
-from scores import page, plots
-from scores.exports import FORMATS, Localised, overall, overall_of_source
-from scores.labels import side_of
-from shards.audio import CutShort, audio_paths, ear_blocks
+from scores import frames, page, plots
+from scores.exports import FORMATS, Localised
+from scores.live import Bar, JsonLines, Latencies, Osc
+from scores.server import GREATEST_PORT, LEAST_PORT, serve
+from scores.summary import summary
+from shards import video
+from shards.audio import CutShort, ear_blocks
+from shards.devices import table_of_devices
+from shards.folder import only_run
 from shards.listening import listening_copy
-from shards.microphone import microphone_blocks
-
-RESULTS = {".png", ".html", ".csv", ".json", ".textgrid", ".vtt"}  # endings of what is written under a recording's name
-OVERVIEW = "all_recordings"  # the table over several recordings
-COUNTS = ("no source", "one source", "two sources", "three sources", "four sources")
-LONGEST_TOLD = 3        # intervals in the line of a recording that was heard in several places
+from shards.live_flags import add_live_flags, check_live_flags
+from shards.microphone import Microphone
+from shards.recorder import Recorder
+from shards.recording_files import OVERVIEW, find_recordings, output_names
 
 
 def parse_args(argv=None):
@@ -51,8 +59,9 @@ def parse_args(argv=None):
                         help="a .onnx or a .keras file (default: the one that ships)")
     parser.add_argument("--head", metavar="SOFA",
                         help="your own head as measured, which the network compares with in place of KEMAR")
-    parser.add_argument("--hop-s", metavar="S", type=float, default=default.hop_s,
-                        help="from answer to answer, in steps of 0.02 s (default: %(default)s)")
+    parser.add_argument("--hop-s", metavar="S", type=float,
+                        help=f"from answer to answer, in steps of 0.02 s (default: {default.hop_s:g}, with --live "
+                             f"{default.live_hop_s:g})")
     parser.add_argument("--sources", metavar="N", type=int, choices=range(1, MOST_SOURCES + 1), default=1,
                         help=f"sources at a time, 1 to {MOST_SOURCES}; each has a number that it keeps (default: 1)")
     parser.add_argument("--out", metavar="DIR", default="localised", help="(default: %(default)s)")
@@ -60,6 +69,7 @@ def parse_args(argv=None):
                         help=f"one or several of {', '.join(FORMATS)} (default: csv)")
     parser.add_argument("--html", action="store_true",
                         help="also a page that plays the recording and shows where each source is")
+    video.add_flags(parser)
     parser.add_argument("--swap-ears", action="store_true", help="the first channel is the right ear")
     parser.add_argument("--channels", metavar=("LEFT", "RIGHT"), nargs=2, type=int,
                         help="which channels are the ears, counted from 1 (default: 1 2)")
@@ -67,50 +77,80 @@ def parse_args(argv=None):
                         help="correct the levels of unequal microphones, told from what comes from all around "
                              "(default: %(default)s)")
     parser.add_argument("--no-smoothing", action="store_true", help="each row by itself, whatever its neighbours say")
-    parser.add_argument("--live", action="store_true", help="listen to a two-channel input instead of files")
-    parser.add_argument("--device", metavar="NAME",
-                        help="the input of --live, by its name or number (default: the system's)")
+    add_live_flags(parser, default)
+    parser.add_argument("--serve", metavar="PORT", nargs="?", type=int, const=0,
+                        help="a page for this computer's browsers, to drop a file on or to record two channels "
+                             "(default: any free port)")
     args = parser.parse_args(argv)
     named = [each for each in args.format if each not in FORMATS and Path(each).exists()]  # --format json talk.wav
     args.format = [each for each in args.format if each not in named]
     args.recordings += map(Path, named)
     if not args.format or not set(args.format) <= FORMATS.keys():
         raise BadInput(f"--format {' '.join(args.format)} is not possible; choose from {', '.join(FORMATS)}.")
-    if bool(args.recordings) == args.live:
-        raise BadInput("Localise.py takes recordings or --live, and not both; name a file or a folder.")
+    if bool(args.recordings) + args.live + args.list_devices + (args.serve is not None) != 1:
+        raise BadInput("Localise.py takes one of recordings, --live, --list-devices and --serve; name a file or a "
+                       "folder.")
+    check_live_flags(parser, args)
+    if args.serve and not LEAST_PORT <= args.serve <= GREATEST_PORT:
+        raise BadInput(f"--serve {args.serve} is not possible; name a port from {LEAST_PORT} to {GREATEST_PORT}, or "
+                       "none.")
+    writes = args.html or args.video or args.video_over or [args.format, args.out] != [["csv"], "localised"]
+    if args.serve is not None and writes:
+        raise BadInput("--serve writes no files; leave out --out, --format, --html and --video, and save what you want "
+                       "to keep from the browser.")
+    args.encoders = video.encoders_asked_for(args)
+    if args.hop_s is None:
+        args.hop_s = default.live_hop_s if args.live else default.hop_s
     args.model = args.model or shipped_model()
-    return replace(default, hop_s=args.hop_s, channels=tuple(args.channels or ())), args
+    window_s = default.live_window_s if args.window_s is None else args.window_s
+    return replace(default, hop_s=args.hop_s, live_window_s=window_s, channels=tuple(args.channels or ())), args
 
 
 def main(argv=None):
     """Localise every recording, or listen."""
     params, args = parse_args(argv)
+    if args.list_devices:
+        print(table_of_devices())
+        return
     recordings = find_recordings(args.recordings)
     network = open_network(args.model, template_cues(params, args.head) if args.head else None)
 
     def tracker():
         balance = Balance(params) if args.balance == "auto" else None
-        return Tracker(network.hear_rows, params, hop_frames_of(params), balance, not args.no_smoothing, args.live)
+        return Tracker(network.hear_rows, params, hop_frames_of(params), balance, not args.no_smoothing)
 
     if args.live:
-        live(microphone_blocks(params, args.device), tracker(), args.swap_ears, args.sources)
+        live(params, args, network)
         return
-    out, done, pages, problems = console.folder_for_output(args.out), [], [], []
+    if args.serve is not None:
+        serve(lambda path, watch: page_of(path, tracker(), args, watch), args.serve)
+        return
+    names = output_names(recordings)
+    with only_run(args.out, {Path(args.out, name).parent for name in names.values()}) as out:
+        localise_all(recordings, names, tracker, args, out)
+
+
+def localise_all(recordings, names, tracker, args, out):
+    """Localise one recording after another, each with a new `tracker()`, and write them under their names in `out`."""
+    done, pages, problems = [], [], []
     shown = {path: path.relative_to(folder) for folder, path in recordings}
-    for path, name in output_names(recordings).items():
+    if args.encoders:
+        video.check(args.video_over, {path: video_of(out / name, args) for path, name in names.items()})
+    for path, name in names.items():
         try:
-            with console.kept_warnings() as warnings:
-                tracked = localise(path, tracker(), args)
+            localised, told = heard_in(path, name, tracker(), args)
             console.folder_for_output((out / name).parent)
-            track, sources = tracked.track(), tracked.sources(args.sources) if args.sources > 1 else None
-            told = summary(name, tracked.seconds, track, sources)
-            localised = write(tracked, track, sources, told["summary"], warnings, path, out / name, args)
+            write(localised, out / name, args)
             if args.html:
-                overview = f"{'../' * name.count('/')}{OVERVIEW}.html" if len(recordings) > 1 else None
-                write_page(localised, path, out / name, args, overview)
+                overview = ("← All recordings", f"{'../' * name.count('/')}{OVERVIEW}.html")
+                write_page(localised, path, out / name, args, [overview] if len(recordings) > 1 else [])
                 pages.append(page.row(localised, f"{name}.html"))
+            if args.encoders:
+                write_video(localised, path, video_of(out / name, args), args)
             done.append(told)
             print(f"{shown[path]}: {told['summary']}")
+        except CannotWrite:
+            raise
         except BadInput as problem:
             if len(recordings) == 1:
                 raise
@@ -122,103 +162,72 @@ def main(argv=None):
         write_text(out / OVERVIEW, ".json", json.dumps(done, indent=1))
         if pages:
             write_text(out / OVERVIEW, ".html", page.index(pages))
-    endings = [*(FORMATS[each][0] for each in args.format), *([".html"] if args.html else [])]
+    endings = [*(FORMATS[each][0] for each in args.format), *([".html"] if args.html else []),
+               *([f"{args.encoders.ending} ({args.encoders.in_words})"] if args.encoders else [])]
     print(f"{out}: {len(done)} recording(s), {', '.join(endings)} and .png of each"
           + (f"; {OVERVIEW}.json{' and .html' if pages else ''} over all" if len(recordings) > 1 else "")
           + (f"; skipped {len(problems)}, named above." if problems else "."))
 
 
-def find_recordings(named):
-    """List the recordings as (folder, path): files as named, and those of folders in order; BadInput for others."""
-    recordings = []
-    for path in _expanded(named):
-        if path.is_dir():
-            found = audio_paths(path)
-            if not found:
-                raise BadInput(f"{path} holds no audio file; name a folder of two-channel recordings.")
-            recordings += [(path, each) for each in found]
-            links = sorted({part.name for each in found for part in each.relative_to(path).parents
-                            if (path / part).is_symlink()})
-            if links:
-                console.warn(f"{path}: followed links to folders: {', '.join(links)}.")
-        elif path.is_file():
-            recordings.append((path.parent, path))
-        elif path.exists():
-            raise BadInput(f"{path} is a pipe or a device, not a file; save the recording to a file first.")
-        else:
-            raise BadInput(f"{path} does not exist; name a two-channel recording or a folder of them.")
-    once = {path.resolve(): (folder, path) for folder, path in reversed(recordings)}  # each under its first name
-    return list(reversed(once.values()))
+def watched(blocks, doing, sample_rate_hz):
+    """Yield blocks as they come, and show what is being done and how many seconds it has come."""
+    with console.progress(unit=" s", desc=doing) as bar:
+        for block in blocks:
+            yield block
+            bar.update(round(len(block) / sample_rate_hz, 2))
 
 
-def _expanded(named):
-    """Expand patterns such as *.wav, which not every shell does."""
-    for path in named:
-        found = [] if path.exists() else sorted(map(Path, glob(str(path))))
-        yield from found or [path]
+def heard_in(path, name, tracker, args, watch=watched):
+    """Localise a recording: (exports.Localised, its line of the table over several as of `summary`).
 
-
-def output_names(recordings):
-    """Name the results of each recording: dict of path to a name without an ending, with / for subfolders.
-
-    The name is that within its folder; where two are alike but for their endings, the ending stays, and where folders
-    hold the same names, the folder's name comes first. No two differ in case alone, and no file has a subfolder's name.
+    BadInput for one that is not binaural. `watch` is as of `localise`.
     """
-    names = {path: path.relative_to(folder).with_suffix("").as_posix() for folder, path in recordings}
-    longer = (lambda folder, path: path.relative_to(folder).as_posix(),
-              lambda folder, path: (Path(folder.resolve().name) / path.relative_to(folder)).as_posix(),
-              lambda folder, path: path.resolve().as_posix().strip("/").replace(":", ""))
-    for make in longer:
-        count = Counter(name.casefold() for name in names.values())
-        count[OVERVIEW] += 1
-        count.update(parent.with_suffix("").as_posix().casefold() for parent in
-                     {parent for name in names.values() for parent in Path(name).parents}
-                     if parent.suffix.casefold() in RESULTS)
-        names |= {path: make(folder, path) for folder, path in recordings if count[names[path].casefold()] > 1}
-    return names
+    with console.kept_warnings() as warnings:
+        localise(path, tracker, args, watch)
+    track, sources = tracker.track(), tracker.sources(args.sources) if args.sources > 1 else None
+    told = summary(name, tracker.seconds, track, sources)
+    made_with = {"model": str(args.model), "hop_s": args.hop_s, "head": args.head, "balance": args.balance,
+                 "smoothing": not args.no_smoothing, "swap_ears": args.swap_ears, "channels": args.channels or [1, 2]} \
+        | ({} if sources is None else {"most_sources": args.sources})
+    return Localised(path.name, track, sources, tracker.seconds, tracker.spectrogram.power(),
+                     tracker.params.sample_rate_hz, made_with, told["summary"],
+                     [text.replace(str(path), "This recording") for text in warnings]), told
 
 
-def localise(path, tracker, args):
-    """Track a whole recording; BadInput for one that is not binaural."""
+def localise(path, tracker, args, watch=watched):
+    """Track a whole recording; BadInput for one that is not binaural.
+
+    `watch` yields the blocks that it is given, with what is done and their sample rate, and tells of it: see `watched`.
+    """
     params = tracker.params
     if tracker.balance:  # which the first row needs, and the last second may tell
         with suppress(CutShort):
-            for block in ear_blocks(path, params, args.channels, tells_clipping=False):
+            blocks = ear_blocks(path, params, args.channels, tells_clipping=False)
+            for block in watch(blocks, f"reading {path.name}", params.sample_rate_hz):
                 tracker.balance.add(block[:, ::-1] if args.swap_ears else block)
-    with console.progress(unit=" s", desc=path.name) as bar:
-        try:
-            for block in ear_blocks(path, params, args.channels):
-                rows = tracker.push(block[:, ::-1] if args.swap_ears else block)
-                if args.sources > 1 and len(rows.time_s):
-                    tracker.latest_presence()  # a model that has none is refused at once
-                bar.update(round(len(block) / params.sample_rate_hz, 2))
-        except CutShort as problem:
-            if tracker.seconds < params.sample_s:
-                raise
-            console.warn(f"{problem} What there is was localised.")
+    try:
+        blocks = ear_blocks(path, params, args.channels)
+        for block in watch(blocks, f"localising {path.name}", params.sample_rate_hz):
+            rows = tracker.push(block[:, ::-1] if args.swap_ears else block)
+            if args.sources > 1 and len(rows.time_s):
+                tracker.latest_presence()  # a model that has none is refused at once
+    except CutShort as problem:
+        if tracker.seconds < params.sample_s:
+            raise
+        console.warn(f"{problem} What there is was localised.")
     tracker.check(path)
     return tracker
 
 
-def write(tracker, track, sources, told, warnings, path, stem, args):
-    """Write the track, or the sources unless None, in every format, and the picture; `stem` is the path without ending.
-
-    Returns the Localised.
-    """
-    made_with = {"model": str(args.model), "hop_s": args.hop_s, "head": args.head, "balance": args.balance,
-                 "smoothing": not args.no_smoothing, "swap_ears": args.swap_ears, "channels": args.channels or [1, 2]} \
-        | ({} if sources is None else {"most_sources": args.sources})
-    power, rate = tracker.spectrogram.power(), tracker.params.sample_rate_hz
-    localised = Localised(path.name, track, sources, tracker.seconds, power, rate, made_with, told,
-                          [text.replace(str(path), "This recording") for text in warnings])
+def write(localised, stem, args):
+    """Write what was heard in every format, and the picture; `stem` is the path without ending."""
     for ending, text_of in map(FORMATS.get, args.format):
         write_text(stem, ending, text_of(localised))
-    drawn_over = (power, rate, path.name, stem.with_name(f"{stem.name}.png"))
-    if sources is None:
-        plots.track(track, *drawn_over)
+    drawn_over = (localised.spectrogram, localised.sample_rate_hz, localised.name, stem.with_name(f"{stem.name}.png"))
+    if localised.sources is None:
+        plots.track(localised.track, *drawn_over)
     else:
-        plots.sources(track.time_s, sources, *drawn_over)
-    return localised
+        plots.sources(localised.track.time_s, localised.sources, *drawn_over)
 
 
 def write_text(stem, ending, text):
@@ -227,100 +236,69 @@ def write_text(stem, ending, text):
         partial.write_bytes(text.encode("utf-8", errors="replace"))  # a name may not be UTF-8
 
 
-def write_page(localised, path, stem, args, link_back):
-    """Write the page of a recording, and beside it the sound where it is long."""
+def write_page(localised, path, stem, args, links):
+    """Write the page of a recording, and beside it the sound where it is long; `links` are as of page.html."""
     sound = listening_copy(path, args.channels, args.swap_ears)
     is_beside = localised.seconds > page.LONGEST_INSIDE_S
     name = f"{stem.name}.ears{sound.ending}"
     if is_beside:
         with console.atomic_write(stem.with_name(name)) as partial:
             sound.write(partial)
-    write_text(stem, ".html", page.html(localised, sound.media_type, name if is_beside else sound.read(), link_back))
+    write_text(stem, ".html", page.html(localised, sound.media_type, name if is_beside else sound.read(), links))
 
 
-def in_words(track, seconds):
-    """Describe a recording in one line: where a source was heard, and when, if it was heard in several places."""
-    share = f"heard in {100 * track.has_source.mean():.0f} % of {seconds:.1f} s"
-    if not track.has_source.any():
-        return f"no source in {seconds:.1f} s."
-    azimuth_deg, half_width_deg = track.overall()
-    intervals = track.intervals()
-    if len(intervals) == 1:
-        return f"{side_of(azimuth_deg)} (spread {half_width_deg:.0f}), {share}."
-    if track.moves():
-        first, last = intervals[0], intervals[-1]
-        return f"moves from {side_of(first.azimuth_deg)} to {side_of(last.azimuth_deg)}, {share}."
-    longest = sorted(sorted(intervals, key=lambda each: each.start_s - each.end_s)[:LONGEST_TOLD])
-    told = "; ".join(f"{side_of(each.azimuth_deg)} from {each.start_s:.1f} to {each.end_s:.1f} s" for each in longest)
-    return f"several places, {told}{' and others' if len(intervals) > LONGEST_TOLD else ''}; {share}."
+def page_of(path, tracker, args, watch):
+    """Localise a recording for --serve: a function that makes its page, of links as of page.html."""
+    localised, _ = heard_in(path, path.stem, tracker, args, watch)
+    copy = listening_copy(path, args.channels, args.swap_ears)
+    sound = copy.read()
+    return lambda links=(): page.html(localised, copy.media_type, sound, links)
 
 
-def sources_in_words(sources, seconds):
-    """Describe the sources of a recording in one line: how many, where, and from when to when."""
-    if not sources:
-        return f"no source in {seconds:.1f} s."
-    longest = sorted(sorted(range(len(sources)), key=lambda at: -sources[at].has_source.sum())[:MOST_SOURCES])
-    told = []
-    for span in (sources[at].span() for at in longest):
-        where = side_of((span.start_deg + span.end_deg) / 2) if not span.moves else \
-            f"{side_of(span.start_deg)} to {side_of(span.end_deg)}"
-        told.append(f"{where} from {span.start_s:.1f} to {span.end_s:.1f} s")
-    count = COUNTS[len(sources)] if len(sources) < len(COUNTS) else f"{len(sources)} sources"
-    share = np.any([source.has_source for source in sources], axis=0).mean()
-    return (f"{count}, {'; '.join(told)}{' and others' if len(sources) > len(told) else ''}; "
-            f"heard in {100 * share:.0f} % of {seconds:.1f} s.")
+def video_of(stem, args):
+    """Name the video of a recording; `stem` is its path without the ending."""
+    return stem.with_name(stem.name + args.encoders.ending)
 
 
-def summary(name, seconds, track, sources=None):
-    """Sum up a recording for the table over several: dict of its name, duration, azimuth, half-width and one line.
-
-    With `sources`, a list of them stands in place of the azimuth and half-width.
-    """
-    told = {"recording": name, "seconds": round(seconds, 3)}
-    if sources is None:
-        return told | overall(track) | {
-            "source_percent": round(100 * float(track.has_source.mean()), 1), "summary": in_words(track, seconds)}
-    is_heard = np.any([source.has_source for source in sources] or [np.zeros(1)], axis=0)
-    return told | {
-        "sources": [overall_of_source(source, number) for number, source in enumerate(sources, 1)],
-        "source_percent": round(100 * float(is_heard.mean()), 1),
-        "summary": sources_in_words(sources, seconds)}
+def write_video(localised, path, to, args):
+    """Write the video of a recording with the sound of its ears, or the head over the picture of --video-over."""
+    ears = listening_copy(path, args.channels, args.swap_ears).blocks(video.SOUND_RATE_HZ)
+    with video.Film(args.video_over) if args.video_over else nullcontext() as film:
+        if film:
+            film.warn_of_length(localised.seconds)
+        drawn = frames.Inset(localised, film) if film else frames.Frames(localised, *(args.video_size or video.SIZE))
+        video.write(to, args.encoders, drawn.at, film.rate if film else video.RATE, localised.seconds, ears,
+                    localised.name, page.made_in_words(localised.made_with))
 
 
 # ----------------------------------------------------------------------------------------------------------------- live
 
-def live(blocks, tracker, swap_ears=False, most_sources=1, file=None):
-    """Show the azimuth of blocks (n, 2) as they come, as a bar in the terminal, until they end or Ctrl-C.
-
-    Of several sources, each is marked by its number.
-    """
-    file = file or sys.stdout
-    follower = Follower(tracker.hop_s, tracker.params, most_sources)
-    for block in blocks:
-        track = tracker.push(block[:, ::-1] if swap_ears else block)
-        if not len(track.time_s):
-            continue
-        if most_sources > 1:
-            heard = follower.push(tracker.latest_presence())
-            bar = bar_of([each.azimuth_deg for each in heard], "".join(str(each.number % 10) for each in heard))
-            where = ", ".join(f"{each.number}: {side_of(each.azimuth_deg)}" for each in heard)
-        else:
-            azimuth_deg, half_width_deg = track.azimuth_deg[-1], track.half_width_68_deg[-1]
-            bar = bar_of(azimuth_deg)
-            where = "" if np.isnan(azimuth_deg) else f"{side_of(azimuth_deg)} ± {half_width_deg:.0f}"
-        file.write(f"\r{bar} {track.level_db[-1]:4.0f} dB  {where or 'no source':<{30 * most_sources}}")
-        file.flush()
-    file.write("\n")
-
-
-def bar_of(azimuth_deg, marks="#", width=61):
-    """Left to right in characters, each azimuth with its mark: "left [....|..#.] right"."""
-    cells = ["."] * width
-    cells[width // 2] = "|"
-    for each, mark in zip(np.atleast_1d(azimuth_deg), marks):
-        if np.isfinite(each):
-            cells[round((each + 90) / 180 * (width - 1))] = mark
-    return f"left [{''.join(cells)}] right"
+def live(params, args, network):
+    """Show what a sound card hears, until Ctrl-C; then tell how it went."""
+    params = live_params(params, args.swap_ears)
+    balance = Balance(params) if args.balance == "auto" else None
+    latencies = Latencies()
+    with Microphone(params, args.device) as microphone, ExitStack() as opened:
+        name = microphone.device.full_name
+        tracker = LiveTracker(network.hear_rows, params, hop_frames_of(params), balance, not args.no_smoothing,
+                              args.sources, name)
+        outputs = [JsonLines(sys.stdout) if args.json else Bar(sys.stdout, args.sources)]
+        outputs += [Osc(args.osc)] if args.osc else []
+        for output in outputs:
+            opened.callback(output.close)
+        recorder = opened.enter_context(Recorder(args.record, microphone.sample_rate_hz)) if args.record else None
+        console.warn(f"{name}: {microphone.sample_rate_hz} Hz, {microphone.latency_s:.2f} s late by its driver; each "
+                     f"answer covers {params.sample_s:g} s, one comes every {tracker.hop_s:g} s. Ctrl-C ends.")
+        blocks = recorder.keep(microphone.blocks()) if recorder else microphone.blocks()
+        with suppress(KeyboardInterrupt):
+            for answered in live_answers(blocks, microphone.sample_rate_hz, tracker):
+                latencies.add(answered.latency_s)
+                for output in outputs:
+                    output.show(answered)
+    console.warn(f"Heard {tracker.seconds:.1f} s: {latencies.count} answers, {latencies.quantile(0.5):.2f} s after the "
+                 f"end of what each covers (median; 95 %: {latencies.quantile(0.95):.2f} s); {microphone.overruns} "
+                 f"overrun(s), {microphone.lost_s:.2f} s lost; unplugged {microphone.unplugged} time(s)."
+                 + (f" {args.record}: {recorder.seconds:.1f} s." if recorder else ""))
 
 
 if __name__ == "__main__":

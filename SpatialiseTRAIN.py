@@ -9,9 +9,13 @@ interrupted goes on where it stopped.
 
 The recipe of a sample is one function of ten lines: `samples_of_pair` in shards/recipe.py.
 """
+import console
+
+if __name__ == "__main__":
+    console.end_at_ctrl_c()  # while what follows is imported
+
 import sys
 
-import console
 from shards import flags, spatialise
 
 

@@ -6,6 +6,11 @@
 A folder of models holds best.keras, last.keras or both. A prediction, rounded to whole degrees, is correct when it
 differs by at most 5 degrees: the rule of the original, CNNBSL.
 """
+import console
+
+if __name__ == "__main__":
+    console.end_at_ctrl_c()  # while what follows is imported
+
 import csv
 import json
 import sys
@@ -13,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 
-import console
 from console import BadInput
 from network import gcc_phat, likelihood
 from network.opening import open_network
@@ -22,6 +26,7 @@ from params import MOST_TALKERS, Params
 from scores import metrics, plots, report, tables, talkers
 from shards.feeds import batches, blocks_of, count_samples, read_ahead
 from shards.files import BY_SAMPLE, open_shards, talkers_of
+from shards.folder import only_run
 from shards.remix import Remixer
 
 MODELS = ("best", "last")
@@ -39,6 +44,8 @@ def parse_args(argv=None):
     parser.add_argument("--head", metavar="SET", default="mit_kemar",
                         help="the head that models and baseline compare with, for example a SOFA file of one's own "
                              "(default: %(default)s)")
+    parser.add_argument("--skip-bad", action="store_true",
+                        help="read all shards first, and score without those that are damaged")
     parser.add_argument("--out", metavar="DIR", default="results", help="tables, pictures (default: %(default)s)")
     heard = parser.add_argument_group("what the shards were made of, to be heard in report.html where it is present")
     heard.add_argument("--speech", metavar="DIR", default="SpeechTEST", help="(default: %(default)s)")
@@ -49,21 +56,27 @@ def parse_args(argv=None):
 
 
 def main(argv=None):
-    """Score the models on the shards, write what came out, and print its tables."""
+    """Open the shards and the models, and score them."""
     args, params = parse_args(argv), Params()
-    shards = open_shards(args.data, params, "SpatialiseTEST.py")
+    shards = open_shards(args.data, params, "SpatialiseTEST.py", args.skip_bad)
     if not has_talker(shards).any():
         raise BadInput(f"--data {args.data} holds noise alone, without anybody to localise; run SpatialiseTEST.py with "
                        "--talkers of 1 or more.")
     templates = likelihood.template_cues(params, args.head)
     networks = load_networks(args.models, shards[0].params["frames"], templates if args.head != "mit_kemar" else None)
-    out = console.folder_for_output(args.out)
+    with only_run(args.out) as out:
+        score_and_report(networks, templates, shards, args, params, out)
+
+
+def score_and_report(networks, templates, shards, args, params, out):
+    """Score networks on shards, write what came out into the folder `out`, and print its tables."""
     predicted, stated, found = predict(networks, templates, shards, params)
     for name in set(networks) - set(found) if found else ():
         console.warn(f"{name} tells one source of a sample, so the table of several talkers leaves it out.")
     results, of_talkers = score(predicted, stated, shards), score_talkers(found, predicted, shards)
     write_results(results, of_talkers, predicted, stated, found, shards, out, {
-        "data": str(args.data), "models": str(args.models), "head": args.head, "scenes": shards[0].params,
+        "data": str(args.data), "skip_bad": args.skip_bad, "models": str(args.models), "head": args.head,
+        "scenes": shards[0].params,
         "training": {name: network.params.training | {"frames": network.params.frames, "scenes": network.made_with}
                      for name, network in networks.items()}})
 

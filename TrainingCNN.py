@@ -13,17 +13,23 @@ A quarter of the speech files is kept for validation. Without --epochs or --samp
 
 The networks are network/cnn.py (the default) and network/original.py, the loop is network/training.py.
 """
+import console
+
+if __name__ == "__main__":
+    console.end_at_ctrl_c()  # while what follows is imported
+
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-import console
 from console import BadInput
 from network.workers import this_worker
 from params import LOSSES, MODELS, PRECISIONS, Params, flag_of
 from shards import flags, spatialise
 from shards.feeds import ShardFeed, Share
 from shards.files import open_shards
+from shards.folder import only_run
 
 NETWORKS = {"cnn": "cnn, the default (network/cnn.py)",
             "original": "original, the CNN of CNNBSL (network/original.py)"}
@@ -66,6 +72,8 @@ def parse_args(argv=None):
     parser.add_argument("--seed", metavar="N", type=int, default=default.seed, help="(default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on from the last finished epoch in --out")
     parser.add_argument("--overwrite", action="store_true", help="replace the model that is in --out")
+    parser.add_argument("--skip-bad", action="store_true", default=None,
+                        help="read all shards first, and train without those that are damaged")
     scene_flags = flags.add_scene_flags(parser, "TRAIN")
     args = parser.parse_args(argv)
     for flag, most in (("epochs", 100_000), ("samples", 10 ** 10), ("workers", 256)):
@@ -77,7 +85,7 @@ def parse_args(argv=None):
         given = " ".join(f"{weight:g}" for weight in args.weights)
         raise BadInput(f"--weights {given} is not possible: it takes a number above 0 for each of the {folders} "
                        "folder(s) of --data.")
-    idle = (("data", "weights", "epochs") if args.from_wavs else
+    idle = (("data", "weights", "epochs", "skip_bad") if args.from_wavs else
             ("samples", "workers", "own_head_share", *scene_flags))
     for flag in idle:
         if getattr(args, flag) is not None:
@@ -107,7 +115,8 @@ def main(argv=None):
     if args.from_wavs:
         train(wav_feed(params, args, share), args, worker)
     else:
-        folders = [open_shards(folder, params, "SpatialiseTRAIN.py") for folder in args.data or ["BinSL_TRAIN"]]
+        folders = [open_shards(folder, params, "SpatialiseTRAIN.py", args.skip_bad)
+                   for folder in args.data or ["BinSL_TRAIN"]]
         train(ShardFeed(folders, params, args.weights, share), args, worker)
 
 
@@ -125,9 +134,8 @@ def wav_feed(params, args, share):
 
 
 def train(feed, args, worker):
-    """Run the epochs of a feed, which is closed in the end."""
-    with feed:
-        out = console.folder_for_output(args.out)
+    """Run the epochs of a feed, which is closed in the end; of many workers the chief alone writes."""
+    with feed, only_run(args.out) if worker.is_chief else nullcontext(console.folder_for_output(args.out)) as out:
         resume = args.resume and (out / "last.keras").exists()
         if args.resume and not resume:
             console.warn(f"{out} holds nothing to resume; starting with the first epoch.")

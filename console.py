@@ -6,23 +6,34 @@ whose text is one sentence that names the file or flag and the remedy; it is pri
 import argparse
 import errno
 import hashlib
+import io
 import os
+import secrets
 import signal
 import sys
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
-from tqdm import tqdm
-
 EXIT_BAD_INPUT = 2     # what argparse uses for a wrong flag
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DISK_FULL = {errno.ENOSPC: "the disk is full; free some space and run the same command again.",
+             errno.EDQUOT: "the quota of disk space is used up; free some space and run the same command again.",
+             errno.EFBIG: "no file may be so large here; raise the limit (ulimit -f), or choose another disk."}
 LONGEST_NAME_BYTES = 255  # of a file on common file systems
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for Ctrl-C
+BAR = ("{desc}: {percentage:3.0f} % |{bar}| {n_fmt} of {total_fmt}{unit}, {elapsed} so far, {remaining} left, "
+       "{rate_fmt}{postfix}")
+FIRST_LINE_S, LINES_S = 20.0, 60.0  # of progress in a log
+OF_THE_NAME = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.EINVAL, errno.EILSEQ)
 _KEPT = []  # lists of kept_warnings
 
 
 class BadInput(ValueError):
     """Something the user gave cannot be used; the text names it and says what to do."""
+
+
+class CannotWrite(BadInput):
+    """The disk refuses, and would refuse any other file: full, over a quota, read-only, closed to this user."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -44,6 +55,8 @@ class Parser(argparse.ArgumentParser):
 
 def warn(text):
     """Print one line to standard error without tearing a progress bar."""
+    from tqdm import tqdm  # here, not above: Ctrl-C is answered once this file is imported
+
     for kept in _KEPT:
         kept.append(text)
     tqdm.write(text, file=sys.stderr)
@@ -61,8 +74,63 @@ def kept_warnings():
 
 
 def progress(iterable=None, **options):
-    """A tqdm bar on standard error, only where a person watches; `options` go to tqdm unchanged."""
-    return tqdm(iterable, file=sys.stderr, disable=None, leave=False, dynamic_ncols=True, **options)
+    """Show how far a loop is and how long it still takes, on standard error; `options` go to tqdm unchanged.
+
+    A terminal gets a bar, all else (a log, a pipe) a line after FIRST_LINE_S and one every LINES_S.
+    """
+    if sys.stderr.isatty():
+        from tqdm import tqdm  # here, not above: end_at_ctrl_c must come at once
+
+        has_total = options.get("total") or hasattr(iterable, "__len__")
+        return tqdm(iterable, file=sys.stderr, leave=False, dynamic_ncols=True, bar_format=BAR if has_total else None,
+                    **{"unit": ""} | options)
+    return _lines()(iterable, **options)
+
+
+@cache
+def _lines():
+    """Give the class of progress in lines; tqdm is imported with it."""
+    from tqdm import tqdm
+
+    class Lines(tqdm):
+        """Progress in lines, for what does not move a cursor; silent where the total is not known."""
+
+        def __init__(self, iterable=None, **options):
+            self.next_s, self.first = FIRST_LINE_S, None
+            super().__init__(iterable, file=io.StringIO(), mininterval=1.0, **options)
+
+        def display(self, msg=None, pos=None):
+            """Print a line when it is time: tqdm calls this once in `mininterval` at most."""
+            elapsed_s = self.format_dict["elapsed"]
+            if msg is not None or not self.total or not 0 < self.n < self.total:
+                return
+            self.first = self.first or (self.n, elapsed_s)  # what lies before is start-up
+            done, in_s = self.n - self.first[0], elapsed_s - self.first[1]
+            if done and elapsed_s >= self.next_s:
+                self.next_s = elapsed_s + LINES_S
+                left_s = in_s * (self.total - self.n) / done
+                left = f"{left_s:.0f} s" if left_s < 100 else f"{left_s / 60:.0f} min"
+                with suppress(OSError):  # a full disk or a reader that has gone: no reason to stop the work
+                    print(f"{self.desc}: {100 * self.n / self.total:.0f} % done, about {left} left.", file=sys.stderr,
+                          flush=True)
+
+    return Lines
+
+
+def end_at_ctrl_c():
+    """Let Ctrl-C end the process at once, with one line: for the imports of a script, before there is work to undo."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where the parent process had it ignored
+        signal.signal(signal.SIGINT, _end)
+
+
+def _end(*_):
+    with suppress(OSError):
+        os.write(2, f"{_script()}: interrupted.\n".encode(errors="replace"))
+    os._exit(EXIT_INTERRUPTED)
+
+
+def _script():
+    return Path(sys.argv[0]).name
 
 
 def run(main):
@@ -77,14 +145,16 @@ def run(main):
         pressed.append(True)
         signal.default_int_handler(*received)
 
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where the parent process had it ignored
+    before = signal.getsignal(signal.SIGINT)
+    is_heard = before in (signal.default_int_handler, _end)
+    if is_heard:
         signal.signal(signal.SIGINT, on_ctrl_c)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed, or a program without a console
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - it lasts as long as the process
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - it lasts as long as the process
         elif hasattr(getattr(sys, name), "reconfigure"):  # not a notebook's; an emoji in a name must not fail
             getattr(sys, name).reconfigure(errors="replace")
-    name = Path(sys.argv[0]).name
+    name = _script()
     try:
         main()
         sys.stdout.flush()  # here, where a full disk is told, not at exit
@@ -98,6 +168,9 @@ def run(main):
         if not isinstance(problem, OSError) or not _is_of_the_system(problem, name):
             raise
         return EXIT_BAD_INPUT
+    finally:
+        if is_heard:
+            signal.signal(signal.SIGINT, before)  # a script has nothing left to undo, and ends at once
     return 0
 
 
@@ -141,19 +214,21 @@ def folder_for_output(path):
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise BadInput(_cannot_write(path, problem)) from problem
+        raise _refusal(path, problem) from problem
     return path
 
 
 @contextmanager
-def atomic_write(path, writer=""):
+def atomic_write(path):
     """Give a temporary path beside `path`; on success it is flushed to disk and renamed to `path`, else removed.
 
-    `writer` becomes part of the temporary name, where several processes may write the same file at the same time.
-    Raises BadInput when the disk is full, read-only or closed to this user.
+    Two processes may write the same file: each has a temporary path of its own, and the last one's file stays. What a
+    killed process leaves of it is removed by shards/folder.py.
+
+    Raises CannotWrite when the disk is full, read-only or closed to this user, BadInput when the name is not possible.
     """
     path = Path(path)
-    partial = path.with_name(_partial_name(path.name, f".{writer}.partial" if writer else ".partial"))
+    partial = path.with_name(_partial_name(path.name, f".{secrets.token_hex(4)}.partial"))
     try:
         yield partial
         with open(partial, "rb+") as file:  # the rename must not reach the disk before the data
@@ -163,7 +238,7 @@ def atomic_write(path, writer=""):
     except OSError as problem:
         if problem.errno is None:  # not the disk, but work that was stopped
             raise
-        raise BadInput(_cannot_write(path, problem)) from problem
+        raise _refusal(path, problem) from problem
     finally:
         if partial.exists():
             partial.unlink()
@@ -176,11 +251,14 @@ def _partial_name(name, ending):
     return f"{name[:40]}~{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}{ending}"
 
 
-def _cannot_write(path, problem):
+def _refusal(path, problem):
+    """Make the exception that tells why a path cannot be written: BadInput for its name, CannotWrite for the disk."""
     if problem.errno == errno.ENAMETOOLONG:
-        return f"{path} cannot be written because its name is too long; rename the file that it is made of."
-    if problem.errno in DISK_FULL:
-        return f"{path} cannot be written because the disk is full; free some space and run the same command again."
-    if problem.errno == errno.EISDIR:
-        return f"{path} cannot be written because a folder has its name; rename that or choose another --out."
-    return f"{path} cannot be written ({problem.strerror}); choose a folder you may write to with --out."
+        why = "because its name is too long; rename the file that it is made of."
+    elif problem.errno == errno.EISDIR:
+        why = "because a folder has its name; rename that or choose another --out."
+    elif problem.errno in DISK_FULL:
+        why = f"because {DISK_FULL[problem.errno]}"
+    else:
+        why = f"({problem.strerror}); choose a folder you may write to with --out."
+    return (BadInput if problem.errno in OF_THE_NAME else CannotWrite)(f"{path} cannot be written {why}")

@@ -111,6 +111,8 @@ class Params:
 
     # Localising recordings.
     hop_s: float = 0.1                # from answer to answer
+    live_hop_s: float = 0.04          # the same of --live: a line comes this much later at most
+    live_window_s: float = 0.3        # that an answer of --live covers: docs/recordings.md says what shorter ones cost
     most_half_width_95_deg: float = 15.0  # of a source, for models whose training heard no noise alone
 
     # Scoring: CNNBSL, the original, counts a prediction as correct that is within 5 degrees when rounded.
@@ -156,6 +158,7 @@ class Params:
         _require(self.loss in LOSSES, "--loss", self.loss, " or ".join(LOSSES))
         _require(self.precision in PRECISIONS, "--precision", self.precision, " or ".join(PRECISIONS))
         _require(0.02 <= self.hop_s <= 60, "--hop-s", self.hop_s, "0.02 to 60")
+        _require(0.22 <= self.live_window_s <= 4, "--window-s", self.live_window_s, "0.22 to 4")
         _require(2 <= self.batch_size <= 4096, "--batch-size", self.batch_size, "2 to 4096")
         _require(isfinite(self.learning_rate) and 0 < self.learning_rate <= 1, "--learning-rate", self.learning_rate,
                  "above 0 and at most 1")

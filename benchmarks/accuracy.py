@@ -233,13 +233,14 @@ def store(part, rows, run, out, keeps_others=False):
 
 def write_figures(rows, runs, out):
     """Write accuracy.csv, a row a condition, SNR and system, and accuracy.json, how each part was measured."""
-    with console.atomic_write(out / "accuracy.csv") as partial, open(partial, "w", newline="") as file:
+    with console.atomic_write(out / "accuracy.csv") as partial, \
+            open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
         writer.writeheader()
         for row in rows:
             writer.writerow({name: _stored(row.get(name, np.nan)) for name in CSV_COLUMNS})
     with console.atomic_write(out / "accuracy.json") as partial:
-        partial.write_text(json.dumps(runs, indent=1) + "\n")
+        partial.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
 
 
 def _stored(value):
@@ -250,10 +251,10 @@ def _stored(value):
 def read_figures(out):
     """Read what `write_figures` wrote: rows with numbers as float, NaN for an empty one, and the dict of runs."""
     try:
-        with open(out / "accuracy.csv", newline="") as file:
+        with open(out / "accuracy.csv", newline="", encoding="utf-8") as file:
             rows = [{name: value if name in WORDS else float(value or "nan") for name, value in row.items()}
                     for row in csv.DictReader(file)]
-        return rows, json.loads((out / "accuracy.json").read_text())
+        return rows, json.loads((out / "accuracy.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError) as problem:
         raise BadInput(f"{out} holds no accuracy.csv and accuracy.json of this script; measure without --from-csv.") \
             from problem

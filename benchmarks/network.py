@@ -3,14 +3,10 @@
     python benchmarks/network.py                      # about 5 minutes; needs a trained model in pretrained/
     python benchmarks/network.py --repetitions 9
 
-Every repetition measures each method once, one after the other, so that a machine that slows down slows all of them.
-Stated are medians and, in brackets, the least and the greatest. Samples are noise: the answers do not matter here.
+Samples are noise: the answers do not matter here.
 """
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +17,7 @@ import soundfile as sf
 
 import console
 import hrir
+from benchmarks import ratios
 from network import likelihood
 from params import Params
 
@@ -29,41 +26,8 @@ UNIT = "import numpy, scipy.signal, soundfile, matplotlib.pyplot"   # start-up i
 SHORT_S, LONG_S = 10, 600        # of sound
 
 
-def parse_args(argv=None):
-    """Flags of this script."""
-    parser = console.Parser(__doc__)
-    parser.add_argument("--repetitions", metavar="N", type=int, default=5, help="(default: %(default)s)")
-    parser.add_argument("--skip-localise", action="store_true", help="the networks alone, without Localise.py")
-    return parser.parse_args(argv)
-
-
-def main(argv=None):
-    """Measure, and print a table of ratios."""
-    args, params = parse_args(argv), Params()
-    print(f"{os.cpu_count()} cores; medians of {args.repetitions} repetitions (least-greatest).", flush=True)
-    rates = {name: repeated(measure, args.repetitions) for name, measure in per_second(params).items()}
-    print("\n| samples/s | rate | to the original CNN |\n|---|---|---|")
-    for name, values in rates.items():
-        base = rates[f"{name.split(',')[0]}, original"]
-        print(f"| {name} | {said(values, 0)} | {said(np.array(values) / np.array(base), 2)} |", flush=True)
-    if not args.skip_localise:
-        with tempfile.TemporaryDirectory() as folder:
-            localise(Path(folder), args.repetitions)
-
-
-def repeated(measure, repetitions):
-    """Warm up once, then list a measurement's values."""
-    measure()
-    return [measure() for _ in range(repetitions)]
-
-
-def said(values, digits):
-    """Print a median and its range."""
-    return f"{np.median(values):.{digits}f} ({np.min(values):.{digits}f}-{np.max(values):.{digits}f})"
-
-
-def per_second(params):
-    """Make the functions that measure samples per second, by name; what stands before the comma is compared."""
+def measures_of(params):
+    """Make the measures of samples per second, by name; what stands before the comma is compared."""
     from network.model import Network
 
     rng = np.random.default_rng(0)
@@ -79,11 +43,7 @@ def per_second(params):
         return float(loss)
 
     def rate(work):
-        def measured():
-            begin = time.perf_counter()
-            work()
-            return STEPS * BATCH / (time.perf_counter() - begin)
-        return measured
+        return ratios.per_second(STEPS * BATCH, work)
 
     measured = {"training step, original": rate(lambda: training(original)),
                 "training step, ours": rate(lambda: training(ours)),
@@ -101,21 +61,19 @@ def per_second(params):
 
 
 def localise(folder, repetitions):
-    """Print how long Localise.py takes for a short and a long recording of noise that moves around the shipped head."""
+    """Measure Localise.py for a short and a long recording of noise that moves around the shipped head: sentences."""
     params = Params()
     paths = [folder / f"{seconds}.wav" for seconds in (SHORT_S, LONG_S)]
     for path, seconds in zip(paths, (SHORT_S, LONG_S)):
         sf.write(path, talk(seconds, params), params.sample_rate_hz)
-    unit, short, long = [], [], []
-    for _ in range(repetitions + 1):  # the first fills caches
-        unit.append(seconds_of([sys.executable, "-c", UNIT]))
-        short.append(seconds_of([sys.executable, ROOT / "Localise.py", paths[0], "--out", folder / "out"]))
-        long.append(seconds_of([sys.executable, ROOT / "Localise.py", paths[1], "--out", folder / "out"]))
-    unit, short, long = (np.array(each[1:]) for each in (unit, short, long))
-    print(f"\nLocalise.py, {SHORT_S} s of sound: {said(short, 1)} s, {said(short / unit, 1)} times `python -c "
-          f"\"{UNIT}\"` ({said(unit, 1)} s)")
-    print(f"Localise.py, {LONG_S / 60:.0f} minutes of sound: {said(long, 1)} s, "
-          f"{said(LONG_S / long, 0)} times real time")
+    script = [sys.executable, ROOT / "Localise.py", "--out", folder / "out"]
+    commands = {"unit": [sys.executable, "-c", UNIT], "short": [*script, paths[0]], "long": [*script, paths[1]]}
+    took = ratios.alternately({name: lambda command=command: ratios.run(command)[0]
+                               for name, command in commands.items()}, repetitions)
+    return (f"Localise.py takes {ratios.said(took['short'], 1)} s for {SHORT_S} s of sound, "
+            f"{ratios.said(took['short'] / took['unit'], 1)} times `python -c \"{UNIT}\"` "
+            f"({ratios.said(took['unit'], 1)} s); {ratios.said(took['long'], 1)} s for {LONG_S / 60:.0f} minutes: "
+            f"{ratios.said(LONG_S / took['long'], 0)} times real time.")
 
 
 def talk(seconds, params):
@@ -131,11 +89,28 @@ def talk(seconds, params):
     return ears
 
 
-def seconds_of(command):
-    """Run a command and return how long it took; its output goes nowhere."""
-    begin = time.perf_counter()
-    subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - begin
+def measure(repetitions, disk=".", skip_localise=False):
+    """Measure everything here: markdown."""
+    rates = ratios.alternately(measures_of(Params()), repetitions)
+    told = ratios.table("samples/s", rates, {name: f"{name.split(',')[0]}, original" for name in rates
+                                             if not name.endswith(", original")})
+    if not skip_localise:
+        with tempfile.TemporaryDirectory(dir=disk, prefix="benchmark-") as folder:
+            told += f"\n\n{localise(Path(folder), repetitions)}"
+    return told
+
+
+def parse_args(argv=None):
+    """Flags of this script."""
+    parser = ratios.parser(__doc__)
+    parser.add_argument("--skip-localise", action="store_true", help="the networks alone, without Localise.py")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    """Measure and print."""
+    args = parse_args(argv)
+    print(measure(args.repetitions, skip_localise=args.skip_localise))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,15 @@
-"""Speed of SpatialiseTRAIN.py, beside the plain method and beside writing the same bytes, all in one run.
+"""Speed of SpatialiseTRAIN.py, beside the plain method and beside writing the same bytes to the same disk.
 
-    python benchmarks/spatialise.py            # 4 speech x 2 noise files x 9 SNRs x 37 azimuths; several minutes
-    python benchmarks/spatialise.py --quick    # the plain method on one SNR only
+    python benchmarks/spatialise.py                   # about 4 minutes
+    python benchmarks/spatialise.py --disk /mnt/data  # on another disk
 
 The plain method is that of the original scripts: for each mixture and azimuth resample the HRIRs, convolve, two librosa
 STFTs, double precision, stacked onto one growing array. Makes its audio with tools/make_demo_audio.py.
 """
 import os
-import resource
-import subprocess
+import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +18,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 import console
 import hrir
+from benchmarks import ratios
 from params import Params
 from shards.audio import read_mono
 from sound import mixing
+
+SPEECH, NOISE = 16, 2            # files
+PLAIN_SPEECH = 4                 # of them, at one SNR: the plain method needs seconds for 100 samples
+RESPONSE_S = 1.0                 # of a room, beside which the excerpt's own second is short
 
 
 def plain_method(speech_files, noise_files, snrs_db, params):
@@ -32,8 +35,8 @@ def plain_method(speech_files, noise_files, snrs_db, params):
     with np.load(hrir.FOLDER / "mit_kemar.npz") as stored:
         measured = stored["impulse_response"] / 2 ** 15
     everything = None
-    combinations = [(s, n, snr_db) for s in speech_files for n in noise_files for snr_db in snrs_db]
-    for speech_file, noise_file, snr_db in console.progress(combinations, desc="plain method"):
+    for speech_file, noise_file, snr_db in [(s, n, snr_db) for s in speech_files for n in noise_files
+                                            for snr_db in snrs_db]:
         speech, _ = librosa.load(speech_file, sr=params.sample_rate_hz, dtype=np.float64)
         noise, _ = librosa.load(noise_file, sr=params.sample_rate_hz, dtype=np.float64)
         speech, noise = speech[:params.excerpt_length], noise[:params.excerpt_length]
@@ -51,34 +54,61 @@ def plain_method(speech_files, noise_files, snrs_db, params):
     return len(everything)
 
 
-def run_spatialise(folder, out, *flags):
-    """Run the script as a whole process; returns seconds and the peak memory in MB of the largest child so far."""
-    begin = time.perf_counter()
-    subprocess.run([sys.executable, str(ROOT / "SpatialiseTRAIN.py"), "--speech", folder / "speech", "--noise",
-                    folder / "noise", "--out", out, *flags], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+def demo_files(work, params):
+    """Make demo audio in `work`, and copy SPEECH and NOISE files of it to folders of these names; returns them."""
+    ratios.run([sys.executable, ROOT / "tools" / "make_demo_audio.py", "--root", work])
+    kept = {}
+    for name, source, count in (("speech", "SpeechTRAIN", SPEECH), ("noise", "NoiseTRAIN", NOISE)):
+        (work / name).mkdir()
+        kept[name] = [Path(shutil.copy(path, work / name)) for path in sorted((work / source).glob("*.wav"))[:count]]
+        for path in kept[name]:
+            read_mono(path, params)  # into the page cache
+    return kept
 
 
-def write_same_bytes(shards, out):
-    """Write the bytes of shards again, file by file, through to the disk; returns seconds."""
-    contents = [path.read_bytes() for path in shards]
-    begin = time.perf_counter()
+def write_same_bytes(contents, out):
+    """Write contents of files again, file by file, through to the disk."""
     for number, content in enumerate(contents):
         with open(out / f"{number}.bin", "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-    return time.perf_counter() - begin
 
 
-def long_responses(params, seconds=1.0):
-    """Print how long one excerpt takes through a room's 37 x 2 responses, beside overlap-add and plain FFTs of each."""
+def whole_script(work, params, repetitions):
+    """Measure the script, the disk and the plain method: a table."""
+    files, out, again = demo_files(work, params), work / "out", work / "again"
+    again.mkdir()
+    command = [sys.executable, ROOT / "SpatialiseTRAIN.py", "--speech", work / "speech", "--noise", work / "noise",
+               "--out", out]
+    ratios.run(command)
+    contents = [path.read_bytes() for path in sorted(out.glob("*.npz"))]
+    samples = len(files["speech"]) * len(files["noise"]) * len(params.snr_db) * len(params.azimuth_deg)
+    few = files["speech"][:PLAIN_SPEECH]
+
+    def spatialise():
+        shutil.rmtree(out)
+        ratios.run(command)
+
+    rates = ratios.alternately({
+        "plain method": ratios.per_second(len(few) * len(files["noise"]) * len(params.azimuth_deg),
+                                          lambda: plain_method(few, files["noise"], params.snr_db[:1], params)),
+        "writing the same bytes": ratios.per_second(samples, lambda: write_same_bytes(contents, again)),
+        "SpatialiseTRAIN.py": ratios.per_second(samples, spatialise)}, repetitions)
+    rates["SpatialiseTRAIN.py, again"] = rates["SpatialiseTRAIN.py"]
+    return ratios.table("samples/s", rates, {"SpatialiseTRAIN.py": "plain method",
+                                             "SpatialiseTRAIN.py, again": "writing the same bytes"})
+
+
+def long_responses(params, repetitions):
+    """Measure one excerpt through a room's 37 x 2 responses, beside overlap-add and plain FFTs of each: a table."""
     from scipy.signal import fftconvolve, oaconvolve
 
     rng = np.random.default_rng(0)
-    response = rng.standard_normal((37, 2, int(seconds * params.sample_rate_hz))).astype(np.float32)
+    response = rng.standard_normal((37, 2, int(RESPONSE_S * params.sample_rate_hz))).astype(np.float32)
     signal = rng.standard_normal(4 * params.sample_rate_hz).astype(np.float32)
-    head = hrir.load("mit_kemar", params.sample_rate_hz, params.azimuth_deg)._replace(response=response, rt60_s=seconds)
+    head = hrir.load("mit_kemar", params.sample_rate_hz, params.azimuth_deg)._replace(response=response,
+                                                                                      rt60_s=RESPONSE_S)
     mixer = mixing.Mixer(params, [head])
     scene, start = mixer.draw_scene(rng), 2 * params.sample_rate_hz
     excerpt = signal[start - response.shape[-1] + 1:start + params.sample_length]  # all that reaches into the sample
@@ -89,24 +119,27 @@ def long_responses(params, seconds=1.0):
     def each(method):
         return lambda: np.stack([[method(excerpt, taps, "valid") for taps in ears] for ears in response])
 
-    times = {}
-    for name, run in (("ours", ours), ("overlap-add", each(oaconvolve)), ("FFT of each", each(fftconvolve))):
-        result = run()
-        begin = time.perf_counter()
-        for _ in range(5):
-            run()
-        times[name] = (time.perf_counter() - begin) / 5
-        if name != "ours":
-            assert np.allclose(result[..., -params.sample_length:], ours(), atol=1e-2)
-    print(f"one excerpt through 37 x 2 responses of {seconds:g} s: {1e3 * times['ours']:.0f} ms; "
-          + "; ".join(f"{name} {1e3 * times[name]:.0f} ms, ratio {times[name] / times['ours']:.1f}"
-                      for name in ("overlap-add", "FFT of each")))
+    for method in (fftconvolve, oaconvolve):
+        assert np.allclose(each(method)()[..., -params.sample_length:], ours(), atol=1e-2)
+    rates = ratios.alternately({name: ratios.per_second(1, work) for name, work in (
+        ("FFT of each", each(fftconvolve)), ("overlap-add", each(oaconvolve)), ("sound/mixing.py", ours))}, repetitions)
+    rates["sound/mixing.py, again"] = rates["sound/mixing.py"]
+    return ratios.table("excerpts/s", rates, {"sound/mixing.py": "overlap-add",
+                                              "sound/mixing.py, again": "FFT of each"}, 1)
+
+
+def measure(repetitions, disk="."):
+    """Measure everything here: markdown."""
+    params = Params()
+    with tempfile.TemporaryDirectory(dir=disk, prefix="benchmark-") as work:
+        script = whole_script(Path(work), params, repetitions)
+    return (f"{script}\n\nOne excerpt through the 37 x 2 responses of a room, {RESPONSE_S:g} s each:\n\n"
+            f"{long_responses(params, repetitions)}")
 
 
 def parse_args(argv=None):
     """Flags of this script."""
-    parser = console.Parser(__doc__)
-    parser.add_argument("--quick", action="store_true", help="the plain method on one SNR only")
+    parser = ratios.parser(__doc__)
     parser.add_argument("--disk", metavar="DIR", default=".", help="a folder on the disk to measure on (default: here)")
     return parser.parse_args(argv)
 
@@ -114,42 +147,7 @@ def parse_args(argv=None):
 def main(argv=None):
     """Measure and print."""
     args = parse_args(argv)
-    params = Params()
-    with tempfile.TemporaryDirectory(dir=args.disk, prefix="benchmark-") as work:
-        work = Path(work)
-        subprocess.run([sys.executable, str(ROOT / "tools" / "make_demo_audio.py"), "--root", work], check=True,
-                       stdout=subprocess.DEVNULL)
-        files = {"speech": sorted((work / "SpeechTRAIN").glob("*.wav")),
-                 "noise": sorted((work / "NoiseTRAIN").glob("*.wav"))}
-        for name, count in (("once", 4), ("four times", 16)):
-            for kind, many in (("speech", count), ("noise", 2)):
-                (work / name / kind).mkdir(parents=True)
-                for file in files[kind][:many]:
-                    (work / name / kind / file.name).write_bytes(file.read_bytes())
-        for file in files["speech"][:4] + files["noise"][:2]:
-            read_mono(file, params)  # into the page cache
-
-        measured = {}
-        for name in ("once", "four times"):
-            out, again = work / f"out {name}", work / f"again {name}"
-            again.mkdir()
-            seconds, memory_mb = run_spatialise(work / name, out)
-            samples = len(params.snr_db) * 37 * len(list(out.glob("*.npz")))
-            writing = write_same_bytes(sorted(out.glob("*.npz")), again)
-            measured[name] = (samples, seconds, memory_mb, writing)
-            print(f"SpatialiseTRAIN.py, {samples:6d} samples: {seconds:6.2f} s, {samples / seconds:6.0f} samples/s, "
-                  f"peak {memory_mb:.0f} MB; writing the same bytes {writing:.2f} s, ratio {seconds / writing:.2f}",
-                  flush=True)
-        samples, seconds, _, _ = measured["once"]
-        snrs_db = params.snr_db[:1] if args.quick else params.snr_db
-        begin = time.perf_counter()
-        plain_samples = plain_method(files["speech"][:4], files["noise"][:2], snrs_db, params)
-        plain_seconds = time.perf_counter() - begin
-        print(f"plain method,       {plain_samples:6d} samples: {plain_seconds:6.1f} s, "
-              f"{plain_samples / plain_seconds:6.1f} samples/s")
-        print(f"ratio of samples per second: {samples / seconds / (plain_samples / plain_seconds):.0f}"
-              + (" (the plain method slows down further with more samples)" if args.quick else ""), flush=True)
-        long_responses(params)
+    print(measure(args.repetitions, args.disk))
 
 
 if __name__ == "__main__":

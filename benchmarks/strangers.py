@@ -267,7 +267,7 @@ def read_truth(path):
     Columns: time_s, azimuth_deg, peer_azimuth_deg. Raises BadInput for other files.
     """
     try:
-        with open(path, newline="") as file:
+        with open(path, newline="", encoding="utf-8-sig") as file:
             rows = [[float(row[name]) for name in ("time_s", "azimuth_deg", "peer_azimuth_deg")]
                     for row in csv.DictReader(file)]
         return np.array(rows).reshape(-1, 3).T

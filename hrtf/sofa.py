@@ -1,6 +1,7 @@
 """SOFA files (AES69): the horizontal plane of a file's impulse responses, by the file's own metadata.
 
-Files are read by what they hold, whatever convention and version they name; what is assumed is told.
+Files are read by what they hold, whatever convention and version they name; what is assumed is told. A damaged file is
+refused by the checksums of HDF5, by those of a file beside it, or because nobody can have measured it (plausible.py).
 """
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -8,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from console import BadInput, sha256_of
+from hrtf.plausible import GREATEST, fault_of
 from params import GREATEST_RATE_HZ, LEAST_RATE_HZ
 
 HORIZONTAL_DEG = 1.5          # elevations that count as the horizontal plane
@@ -22,6 +24,10 @@ USUAL = {  # variable: what stands for it in a file without, and what is told th
     "ListenerView": ([[1.0, 0.0, 0.0]], "no view: the listener taken to look along x"),
     "ListenerUp": ([[0.0, 0.0, 1.0]], ""),
 }
+RATE_STEP_HZ = 25             # all common sample rates are multiples of it, but for those of ODD_RATES_HZ
+ODD_RATES_HZ = (32_768, 48_828, 65_536, 97_656)
+GREATEST_DEG, GREATEST_M = 360.0, 1000.0  # of a source's angles and distance
+LONGEST_DELAY_S = 2e-3        # between the ears, in Data.Delay
 SAME_DISTANCE_M = 0.05        # measured distances no further apart from one to the next are one distance
 
 
@@ -51,7 +57,8 @@ def read_sofa(path, receivers=()):
 
     Raises
     ------
-    BadInput : no SOFA file of impulse responses, none in the horizontal plane, not two receivers, or unusable values
+    BadInput : no SOFA file of impulse responses, none in the horizontal plane, not two receivers, or values that are
+        unusable or damaged
 
     """
     try:
@@ -70,7 +77,7 @@ def read_sofa(path, receivers=()):
     elif receivers or count != 2:
         raise BadInput(f"{path} holds {count} receiver(s), not two ears; choose the left and the right one of them "
                        "with --receivers, for example --receivers 1 2.")
-    is_rate = LEAST_RATE_HZ <= rate <= GREATEST_RATE_HZ and rate == int(rate)
+    is_rate = LEAST_RATE_HZ <= rate <= GREATEST_RATE_HZ and (rate % RATE_STEP_HZ == 0 or rate in ODD_RATES_HZ)
     if not is_rate or not np.isfinite(response).all() or not np.abs(response).max() > 0:
         raise BadInput(f"{path} holds no usable impulse responses (rate {rate:g} Hz, or NaN, or silence); replace it.")
     corrections = tuple(sofa.assumed)
@@ -95,9 +102,19 @@ def read_sofa(path, receivers=()):
     rows = rows[np.argsort(np.abs(elevation_deg[rows]), kind="stable")]  # of one azimuth the nearest to the horizon
     azimuth_deg = np.round((azimuth_deg[rows] + 180) % 360 - 180, 4)
     azimuth_deg, first = np.unique(azimuth_deg, return_index=True)
+    digest = sha256_of(path)
+    if fault := _other_digest(path, digest) or fault_of(response[rows[first]], rate):
+        raise BadInput(f"{path} is damaged: {fault}; get it again where it came from, or take another set.")
     licence = str(sofa.GLOBAL_License or "none given").strip()
-    return Measured(path.stem, sha256_of(path), response[rows[first]], azimuth_deg, int(rate),
+    return Measured(path.stem, digest, response[rows[first]], azimuth_deg, int(rate),
                     licence if len(licence) <= 80 else licence[:77] + "...", corrections)
+
+
+def _other_digest(path, digest):
+    """Compare a digest with what `sha256sum FILE > FILE.sha256` wrote, where it was: a phrase, empty if it is that."""
+    noted = path.with_name(path.name + ".sha256")
+    is_same = not noted.is_file() or noted.read_text(encoding="utf-8", errors="replace").lower().startswith(digest)
+    return "" if is_same else f"its digest is not that in {noted.name}"
 
 
 def _contents(path):
@@ -147,6 +164,9 @@ def _responses_and_positions(sofa):
     """
     response = np.asarray(sofa.Data_IR, np.float64)
     measurements = len(response)
+    if np.abs(response).max(initial=0) > GREATEST:  # NaN is told in read_sofa
+        raise ValueError("its responses are enormous")
+    _require_places(sofa.SourcePosition, sofa.SourcePosition_Type)
 
     def each(values):
         return np.broadcast_to(np.asarray(values, np.float64), (measurements, *np.shape(values)[1:]))
@@ -173,6 +193,8 @@ def _responses_and_positions(sofa):
         delay = np.moveaxis(delay.reshape(*delay.shape[:2], -1), 2, 1)
     else:
         raise ValueError(f"it holds data of type {kind}")
+    if delay.shape[-1] == 2 and np.ptp(delay, axis=-1).max() > LONGEST_DELAY_S * np.ravel(sofa.Data_SamplingRate)[0]:
+        raise ValueError("its Data.Delay differs between the ears by more than a head's")
     response = _delayed(response, delay)
     left = np.cross(up, ahead)
     if not np.all(np.linalg.norm(left, axis=1) > 1e-9):
@@ -181,6 +203,13 @@ def _responses_and_positions(sofa):
     axes /= np.linalg.norm(axes, axis=2, keepdims=True)
     position = np.einsum("max,mex->mea", axes, offset - listener[:, np.newaxis])
     return response.reshape(-1, *response.shape[2:]), position.reshape(-1, 3)
+
+
+def _require_places(position, kind):
+    """Raise ValueError for positions of sources that nobody measured."""
+    angles, metres = ((), position) if str(kind).startswith("cart") else (position[..., :2], position[..., 2])
+    if not (np.abs(angles) <= GREATEST_DEG).all() or not (np.abs(metres) <= GREATEST_M).all():
+        raise ValueError("its SourcePosition is NaN, or no angle or distance that can be measured")
 
 
 def _direction(view, kind):

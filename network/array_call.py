@@ -14,6 +14,7 @@ import soxr
 from console import BadInput
 from network.balance import Balance
 from network.likelihood import template_cues
+from network.live import LiveTracker
 from network.opening import open_network, shipped_model
 from network.sources import MOST_SOURCES
 from network.tracking import Tracker, hop_frames_of
@@ -92,7 +93,8 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=None, head=None, smooths=Tru
 def localise_blocks(blocks, sample_rate_hz, hop_s=0.1, model=None, head=None, smooths=True, balances=True):
     """Localise blocks as they come: a row is given as soon as its second is complete.
 
-    Rows know what came before them, but not what follows; `localise` of the whole signal knows both.
+    Rows know what came before them, but not what follows; `localise` of the whole signal knows both. What is wrong with
+    the two channels is told on standard error, once.
 
     Parameters
     ----------
@@ -125,8 +127,8 @@ def localise_blocks(blocks, sample_rate_hz, hop_s=0.1, model=None, head=None, sm
     """
     params = replace(Params(), hop_s=hop_s)
     network = _network(model or shipped_model(), head)
-    tracker = Tracker(network.hear_rows, params, hop_frames_of(params), Balance(params) if balances else None, smooths,
-                      is_live=True)
+    tracker = LiveTracker(network.hear_rows, params, hop_frames_of(params), Balance(params) if balances else None,
+                          smooths, name="the sound")
     resampled = soxr.ResampleStream(sample_rate_hz, params.sample_rate_hz, 2, dtype="float32")
     for block in blocks:
         block = np.asarray(block)

@@ -119,8 +119,8 @@ class ChannelCheck:
         """Return the share of the loud seconds whose delay between the channels is more than a head makes."""
         return _share(self._loud_seconds.is_wide)
 
-    def check(self, name):
-        """Raise BadInput where the channels cannot be those of two ears, and warn of all else; `name` comes first."""
+    def check(self, name, tell=warn):
+        """Raise BadInput where the channels cannot be those of two ears, and tell of all else; `name` comes first."""
         if self.peak.max() == 0:
             raise BadInput(f"{name} is silent in both channels; check the recording.")
         if 10 * np.log10((self._treble.max() + TINY) / (self._treble.min() + TINY)) > DEAD_DB:
@@ -131,10 +131,10 @@ class ChannelCheck:
             raise BadInput(f"{name} holds the same signal in both channels, bit for bit: nothing tells mono from a "
                            "source straight in front of a symmetric head; record with two microphones at the ears.")
         for remark in self._remarks():
-            warn(f"{name} {remark}")
+            tell(f"{name} {remark}")
         for remark in self._doubts():
             self.is_doubtful = True
-            warn(f"{name} {remark}")
+            tell(f"{name} {remark}")
 
     def _remarks(self):
         """List what weakens the answers, each with the remedy."""

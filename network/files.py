@@ -14,6 +14,8 @@ from params import Params, differences, from_stored
 
 PARAMS_ENTRY, STATE_ENTRY = "binsl.json", "binsl_training.npz"  # our own entries in a .keras archive
 WEIGHTS_ENTRY = "model.weights.h5"                              # Keras's, in HDF5
+GREATEST_BYTES = 1 << 28      # of a file unpacked: the largest network with what resuming needs takes 30 MB
+MOST_CLASSES = 1000
 EARLIER_MODELS = ("bands",)   # of versions before this one, whose layers are gone
 
 
@@ -32,7 +34,13 @@ def described(stored, path):
     if stored.get("model") in EARLIER_MODELS:
         raise BadInput(f"{path} holds the network \"{stored['model']}\" of version 0.4 or earlier; train it again, or "
                        "use that version.")
-    params = from_stored(stored, ("frames", *Params.TRAINING, *({"precision"} & stored.keys())))
+    try:
+        params = from_stored(stored, ("frames", *Params.TRAINING, *({"precision"} & stored.keys())))
+        if len(params.class_deg) > MOST_CLASSES:
+            raise BadInput(f"{len(params.class_deg)} directions are not possible")
+    except BadInput as problem:
+        raise BadInput(f"{path} states numbers that no network has ({str(problem).rstrip('.')}); train it again.") \
+            from problem
     if differ := differences(stored, params.features):
         raise BadInput(f"{path} was trained on other features ({differ}); train it again.")
     calibration = stored.get("calibration")
@@ -125,6 +133,44 @@ def half_where_exact(value):
     return half if np.array_equal(half, value) else value
 
 
+def _require_whole(archive):
+    """Compare every entry of a .keras archive with its CRC-32, and its weights and state with what they declare.
+
+    Raises ValueError or zipfile.BadZipFile where it is damaged, or would take more memory than a network does.
+    """
+    if sum(info.file_size for info in archive.infolist()) > GREATEST_BYTES:
+        raise ValueError("it is larger than any network")
+    if damaged := archive.testzip():
+        raise ValueError(f"{damaged} is damaged")
+    _require_own_values(archive.read(WEIGHTS_ENTRY))
+    if STATE_ENTRY in archive.namelist():
+        state = archive.read(STATE_ENTRY)
+        with zipfile.ZipFile(io.BytesIO(state)) as arrays:
+            if sum(info.file_size for info in arrays.infolist()) > len(state):
+                raise ValueError("its state unpacks to more than the file holds")
+
+
+def _require_own_values(weights):
+    """Raise ValueError for an HDF5 file, bytes, that declares more values than it holds, or links to other files."""
+    import h5py  # here, not above: answers without Keras need it not
+
+    declared = 0
+
+    def check(_, entry):
+        nonlocal declared
+        if isinstance(entry, h5py.Group):
+            links = [entry.get(name, getlink=True) for name in entry]
+        else:
+            links = [] if entry.external is None and not entry.is_virtual else [None]
+            declared += entry.nbytes
+        if not all(isinstance(link, h5py.HardLink) for link in links) or declared > len(weights):
+            raise ValueError("its weights are not in the file")
+
+    with h5py.File(io.BytesIO(weights)) as file:
+        check("", file)
+        file.visititems(check)
+
+
 def load(network_class, path, with_state=False):
     """Build the network that a file describes by its numbers, from this room's tables, and read its weights.
 
@@ -147,6 +193,7 @@ def load(network_class, path, with_state=False):
         raise BadInput(f"{path} does not exist; train a model first with TrainingCNN.py.")
     try:
         with zipfile.ZipFile(path) as archive:
+            _require_whole(archive)
             stored = json.loads(archive.read(PARAMS_ENTRY))
             state = archive.read(STATE_ENTRY) if with_state or STATE_ENTRY in archive.namelist() else None
         params, made_with, calibration = described(stored, path)

@@ -30,7 +30,7 @@ from network.cells import BAND_CELLS, BANDS, CELLS
 from network.cnn import CONTEXT_STEPS
 from network.files import description_of, half_where_exact
 from network.layers import LEAST_CONTRAST, VOTE_SHARPNESS
-from network.light import DESCRIPTION
+from network.light import DESCRIPTION, SEALED
 from network.segments import STEP_FRAMES
 from network.unit_vectors import LEAST_DISTANCE, NEPER_PER_DB
 
@@ -105,7 +105,7 @@ def graph_of(network):
         [templates, *add.constants])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
                               producer_name="binsl")
-    helper.set_model_props(model, {DESCRIPTION: json.dumps(description_of(network))})
+    helper.set_model_props(model, {DESCRIPTION: json.dumps(description_of(network) | {SEALED: True})})
     onnx.checker.check_model(model, full_check=True)
     return model
 

@@ -5,6 +5,7 @@
 
 tools/export.py writes such a file of a trained model.
 """
+import hashlib
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +16,12 @@ import numpy as np
 from console import BadInput
 from network.answers import Listener
 from network.cells import template_vectors
-from network.files import described
+from network.files import GREATEST_BYTES, described
 from network.segments import STEP_FRAMES, outputs_of, scores_of_rows, segments_in_use
 
 DESCRIPTION = "binsl"           # key of the metadata that holds what files.description_of gives, as JSON
+SEALED = "sealed"               # key of that JSON: the file ends with its digest
+DIGEST = b"binsl_sha256"        # key of the metadata that `sealed` adds
 AT_ONCE_FRAMES = 3200           # of all samples together
 ROWS_AT_ONCE = 64               # of a recording: fewer share less of what overlaps, more leave the processor's caches
 ERRORS_ALONE = 3                # of what ONNX Runtime logs: it would warn that templates may be given
@@ -42,6 +45,7 @@ class LightNetwork(Listener):
         Raises BadInput without ONNX Runtime, and for a file that is missing, torn, foreign, or of other features than
         this code's.
         """
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # from 1.29 on it would report each model to its maker
         try:
             import onnxruntime
         except ImportError as problem:
@@ -49,12 +53,18 @@ class LightNetwork(Listener):
                            "requirements-localise.txt, or name a .keras file.") from problem
         if not Path(path).is_file():
             raise BadInput(f"{path} does not exist; make it of a trained model with tools/export.py.")
+        onnxruntime.disable_telemetry_events()  # on Windows, where the variable is not read
         options = onnxruntime.SessionOptions()
         options.log_severity_level, options.intra_op_num_threads = ERRORS_ALONE, 1
         try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            content, is_sealed = _read(path)
+            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
             stored = json.loads(session.get_modelmeta().custom_metadata_map[DESCRIPTION])
-            return cls(session, *described(stored, path))
+            network = cls(session, *described(stored, path))
+            if stored.get(SEALED) and not is_sealed:
+                raise ValueError("its digest is missing")
+            network.azimuth_deg(np.zeros((1, *network.params.sample_shape), np.float16))  # a foreign graph cannot
+            return network
         except BadInput:
             raise
         except Exception as problem:  # a torn or foreign file fails in ONNX Runtime, json or Params in many ways
@@ -87,8 +97,11 @@ class LightNetwork(Listener):
     def _outputs_of_parts(self, scores_of, values, size, frames):
         """Score parts of samples or rows, a thread each, and let the segments agree."""
         parts = [values[at:at + size] for at in range(0, len(values), size)]
-        with ThreadPoolExecutor(_threads()) as threads:
-            scores = list(threads.map(scores_of, parts))
+        if len(parts) == 1:                        # a row of --live: to start a thread takes longer than the row
+            scores = [scores_of(values)]
+        else:
+            with ThreadPoolExecutor(_threads()) as threads:
+                scores = list(threads.map(scores_of, parts))
         return outputs_of([np.concatenate(each) for each in zip(*scores)], frames, self.params)
 
     def scores(self, cues, bounds):
@@ -106,6 +119,24 @@ class LightNetwork(Listener):
         """
         return self._session.run(None, {"cues": np.ascontiguousarray(cues, np.float32),
                                         "segments": bounds.reshape(-1, 2).astype(np.int32), **self._head})
+
+
+def sealed(content):
+    """Add to the bytes of an ONNX file their SHA-256, as one more entry of its metadata: field 14 of ModelProto."""
+    digest = hashlib.sha256(content).hexdigest().encode()
+    entry = b"\x0a%c%b\x12%c%b" % (len(DIGEST), DIGEST, len(digest), digest)  # fields 1, key, and 2, value
+    return content + b"\x72%c%b" % (len(entry), entry)
+
+
+def _read(path):
+    """Read a file: its bytes, and whether they end with their digest; ValueError where they end with another one."""
+    if os.path.getsize(path) > GREATEST_BYTES:
+        raise ValueError("it is larger than any network")
+    content, length = Path(path).read_bytes(), len(sealed(b""))
+    is_sealed = content == sealed(content[:-length])
+    if DIGEST in content[-length:] and not is_sealed:
+        raise ValueError("its digest is not that of its bytes")
+    return content, is_sealed
 
 
 def _threads():  # console.processors asks joblib, which answers alone do not need

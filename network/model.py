@@ -196,10 +196,10 @@ class Network(Listener):
         `template_cues` are as for `train`.
         """
         frames = samples.shape[2]
-        devices, given = local_devices(self._strategy), []
-        arrays, name = ([samples], "answer") if template_cues is None else ([samples, template_cues], "answer_own")
-        answer = self._functions(frames)[name]
-        for at in range(0, len(samples), batch := devices * max(1, PREDICT_FRAMES // frames)):
+        arrays, devices = [each for each in (samples, template_cues) if each is not None], local_devices(self._strategy)
+        answer, given = self._functions(frames)["answer" if template_cues is None else "answer_own"], []
+        batch = max(1, PREDICT_FRAMES // frames) * devices
+        for at in range(0, len(samples), batch):
             part = [each[at:at + batch] for each in arrays]
             if len(part[0]) < devices:  # no device may be left without a row
                 part = [np.resize(each, (devices, *each.shape[1:])) for each in part]

@@ -19,6 +19,7 @@ WALK_DEG_PER_ROOT_S = 12.0  # standard deviation of where a source is a second l
 TURNS_PER_S = 0.1        # how often another source takes over, from anywhere
 STARTS_PER_S, STOPS_PER_S = 0.1, 0.1   # how often sound begins and ends
 LONGEST_STEP_S = 0.1     # in which a source moves by no more than one direction of the grid
+ROWS_AT_ONCE = 18_000    # of 2 kB each in memory: half an hour
 
 
 class Chain:
@@ -85,13 +86,41 @@ class Chain:
         >>> set(chain.smoothed(outlier)[:, 0].argmax(axis=1).tolist())
         {18}
         """
-        probabilities, state = np.empty_like(evidence), None
+        return self._smoothed(evidence, None, np.ones(evidence.shape[1:]))[0]
+
+    def smoothed_parts(self, distribution, source_log_odds):
+        """Smooth as `smoothed` does, in bounded memory, however many rows there are; arguments as of `evidence`.
+
+        Yields
+        ------
+        part : slice of rows, the last ones first
+        probabilities : np.ndarray [shape=(row of the part, 2, class)]
+
+        """
+        parts = [slice(begin, begin + ROWS_AT_ONCE) for begin in range(0, len(distribution), ROWS_AT_ONCE)]
+
+        def evidence_of(part):
+            return self.evidence(distribution[part].astype(np.float64), source_log_odds[part])
+
+        states = [None]  # before each part
+        for part in parts[:-1]:
+            state = states[-1]
+            for each in evidence_of(part):
+                state = self.advanced(state, each)
+            states.append(state)
+        behind = np.ones((2, distribution.shape[1]))
+        for part, state in zip(reversed(parts), reversed(states)):
+            probabilities, behind = self._smoothed(evidence_of(part), state, behind)
+            yield part, probabilities
+
+    def _smoothed(self, evidence, before, behind):
+        """Smooth rows between a state before them and what rows behind them tell; gives that of these rows, too."""
+        probabilities, state = np.empty_like(evidence), before
         for row, each in enumerate(evidence):
             probabilities[row] = state = self.advanced(state, each)
-        behind = np.ones(evidence.shape[1:])
         for row in range(len(evidence) - 1, -1, -1):
             probabilities[row] *= behind
             probabilities[row] /= probabilities[row].sum()
             behind = self._sounds @ (evidence[row] * behind) @ self._moves
             behind /= behind.sum()
-        return probabilities
+        return probabilities, behind

@@ -26,6 +26,7 @@ STOPS_S = 0.5                # time constant of the speed in a pause: talkers st
 MEETS_DEG = 20.0             # apart, below which one source may be hidden by another
 MEETING_S = 2.0              # for which it is, at most; after that it has paused
 LEAST_S = 0.3                # that a source is heard: others are phantoms
+MOST_ROWS = 1000             # of a source that tell of its speed: of more, the filter has the same gain
 PHANTOM_KEPT_S, KEPT_S = 1.0, 10.0  # that one is waited for in a pause, before and after it was heard for LEAST_S
 
 
@@ -38,10 +39,12 @@ class Followed(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """A source in the last row: its number, from 1 on, and azimuth."""
+    """A source in the last row: its number, from 1 on, and azimuth, confidence and half-width as of Followed."""
 
     number: int
     azimuth_deg: float
+    confidence: float
+    half_width_deg: float
 
 
 def follow(presence, hop_s, params, most, smooths=True):
@@ -112,17 +115,28 @@ class Follower:
         for azimuth_deg, confidence, half_width_deg in zip(*peaks):
             count = np.isfinite(azimuth_deg).sum()
             self._advance(azimuth_deg[:count], confidence[:count], half_width_deg[:count])
-        return [Heard(each.number, each.rows[-1][1]) for each in self._known
+        return [Heard(each.number, *each.rows[-1][1:]) for each in self._known
                 if each.number and each.rows[-1][0] == self._row - 1]
 
     def followed(self):
-        """Give all sources but phantoms."""
+        """Give all sources but phantoms; of a recording shorter than LEAST_S those heard in all of its rows."""
+        heard_s = self._row * self._hop_s
+        for each in self._known if heard_s < LEAST_S - 1e-9 else ():
+            if each.number is None and each.sure_s > heard_s - 1e-9:
+                self._count += 1
+                each.number = self._count
         sources = sorted((each for each in self._gone + self._known if each.number), key=lambda each: each.rows[0][0])
         told = np.full((3, len(sources), self._row), np.nan)
         for at, source in enumerate(sources):
             row, *values = zip(*source.rows)
             told[:, at, row] = values
         return Followed(*told)
+
+    def forget(self):
+        """Drop what only `followed` tells, so that memory stays as it is: MOST_ROWS of each source are kept."""
+        self._gone.clear()
+        for each in self._known:
+            del each.rows[:-MOST_ROWS]
 
     def _advance(self, azimuth_deg, confidence, half_width_deg):
         """Go on by one row, given its peaks, three (peak,)."""

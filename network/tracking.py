@@ -6,7 +6,8 @@
     track = tracker.track()
 
 A row covers the second around its time. It has no azimuth in silence and in noise from all around. Rows are smoothed
-over time (smoothing.py). Several sources at a time are followed by sources.py: `tracker.sources(most=2)`.
+over time (smoothing.py). Several sources at a time are followed by sources.py: `tracker.sources(most=2)`. An input that
+never ends is for live.py.
 """
 import numpy as np
 
@@ -41,7 +42,7 @@ class Tracker:
     `balance` their Balance, or None.
     """
 
-    def __init__(self, hear, params, hop_frames, balance=None, smooths=True, is_live=False):
+    def __init__(self, hear, params, hop_frames, balance=None, smooths=True):
         """Start with an empty recording.
 
         Parameters
@@ -49,14 +50,13 @@ class Tracker:
         hear : callable, as answers.Listener.hear_rows
         params : Params, for the features, frames, silence_dbfs and most_half_width_95_deg
         hop_frames : int, frames of 20 ms from row to row
-        balance : Balance, optional, that has heard the recording, or is to hear it as it comes (`is_live`)
+        balance : Balance, optional, that has heard the recording
         smooths : bool, use what a row's neighbours tell; of those to come only `track` knows
-        is_live : bool, the recording has not been heard before
 
         """
         self.params, self.hop_frames, self._hear = params, hop_frames, hear
         self.hop_s = hop_frames * params.stft_hop_samples / params.sample_rate_hz
-        self.balance, self._is_live = balance, is_live
+        self.balance = balance
         self._chain = Chain(params, self.hop_s) if smooths else None
         self._state = None                                             # of the chain, after the rows so far
         self._signal = np.empty((2, 0), np.float32)                    # (ear, n): less than a window, or not yet framed
@@ -71,8 +71,6 @@ class Tracker:
         """Take a block (n, 2), left ear first, and return the Track of the rows it completes."""
         self._samples += len(ears)
         self.channels.add_signal(ears)
-        if self.balance and self._is_live:
-            self.balance.add(ears)
         self._add_frames(ears)
         complete = self._first + self._cues.shape[1] - self.params.frames + 1
         starts = np.arange(self._next, complete, self.hop_frames)
@@ -98,8 +96,9 @@ class Tracker:
             return NO_ROWS
         rows = self._all_rows()
         if self._is_smoothed(rows):
-            evidence = self._chain.evidence(rows.distribution.astype(np.float64), rows.source_log_odds)
-            track = self._by_probabilities(rows, self._chain.smoothed(evidence))
+            parts = [self._by_probabilities(Rows(*(each[part] for each in rows)), probabilities) for part, probabilities
+                     in self._chain.smoothed_parts(rows.distribution, rows.source_log_odds)]
+            track = Track(*map(np.concatenate, zip(*reversed(parts))))
         else:
             track = self._as_they_are(rows)
         if not self.channels.is_doubtful:
@@ -115,9 +114,8 @@ class Tracker:
             return []
         rows = self._all_rows()
         followed = follow(_presence_of(rows), self.hop_s, self.params, most, self._chain is not None)
-        least_deg = np.where(rows.is_same, SAME_HALF_WIDTH_DEG, 0)
-        if self.channels.is_doubtful:
-            least_deg = np.maximum(least_deg, DOUBTFUL_HALF_WIDTH_DEG)
+        least_deg = np.where(self.channels.is_doubtful, DOUBTFUL_HALF_WIDTH_DEG,
+                             np.where(rows.is_same, SAME_HALF_WIDTH_DEG, 0))
         return [Source(rows.time_s, azimuth_deg, np.maximum(half_width_deg, least_deg), confidence, rows.level_db)
                 for azimuth_deg, confidence, half_width_deg in zip(*followed)]
 
@@ -168,7 +166,8 @@ class Tracker:
             ear_power = np.square(spectra.real) + np.square(spectra.imag)                     # (ear, bin, frame)
             kinds = self.channels.add_frames(spectra, ear_power, power, imbalance.level_db if imbalance else 0.0)
             self._kinds = np.concatenate((self._kinds, kinds), axis=1)
-            self.spectrogram.add(ear_power.sum(axis=0))
+            if self.spectrogram:
+                self.spectrogram.add(ear_power.sum(axis=0))
 
     def _rows_at(self, starts):
         p, frames = self.params, self.params.frames

@@ -176,7 +176,7 @@ def _epochs_since_best(history):
 
 
 def _write_history(history, out):
-    with console.atomic_write(out / "history.csv") as partial, open(partial, "w", newline="") as file:
+    with console.atomic_write(out / "history.csv") as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, history[0].keys())
         writer.writeheader()
         writer.writerows(history)

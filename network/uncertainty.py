@@ -180,9 +180,10 @@ class Calibration(NamedTuple):
 def _terms(predictors, least, greatest):
     """List 1, each predictor on a scale of -1..1, products of two and of three: (n, predictor) -> (n, term)."""
     scaled = np.clip((predictors - least) / np.maximum(greatest - least, 1e-6) * 2 - 1, -1, 1).T
-    chosen = (each for degree in range(MOST_DEGREE + 1)
-              for each in combinations_with_replacement(range(len(scaled)), degree))
-    return np.stack([np.prod(scaled[list(each)], axis=0) for each in chosen], axis=1)
+    factors = np.concatenate((scaled, np.ones((1, scaled.shape[1]))))                          # the last one is 1
+    chosen = [each + (-1,) * (MOST_DEGREE - degree) for degree in range(MOST_DEGREE + 1)
+              for each in combinations_with_replacement(range(len(scaled)), degree)]
+    return factors[np.array(chosen)].prod(axis=1).T
 
 
 def _quantile_regression(terms, values, share):

@@ -12,6 +12,7 @@ from html import escape
 
 RADIUS, HEAD_RADIUS = 100.0, 24.0  # of the ring of directions and of the head, in units of the head's view
 LEAST_SHOWN_DEG = 1.0              # half of the narrowest wedge that is drawn
+GROUND, SURFACE, INK, SOFT, LINE = "#faf9f6", "#fff", "#1d1c1a", "#605d57", "#d8d4ca"  # on a light ground
 LIGHT = ("#d62728", "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22",
          "#17becf")                # as in the pictures: of one source, then C0 to C9 of matplotlib
 DARK = ("#ff7b7b", "#6cb6f5", "#ffa557", "#6bd06b", "#ff7b7b", "#c3a2ea", "#d09a8e", "#f3a5dc", "#b5b5b5", "#d8d95c",
@@ -23,7 +24,7 @@ def _colors(values):
 
 
 STYLE = f"""
-:root{{color-scheme:light dark;--ground:#faf9f6;--surface:#fff;--ink:#1d1c1a;--soft:#605d57;--line:#d8d4ca;
+:root{{color-scheme:light dark;--ground:{GROUND};--surface:{SURFACE};--ink:{INK};--soft:{SOFT};--line:{LINE};
 --accent:#0a58a6;--mark:#e8f0fa;--warn:#8a5a00;--warn-ground:#fff4dc}}
 {_colors(LIGHT)}
 @media (prefers-color-scheme:dark){{
@@ -52,7 +53,7 @@ th{{font-weight:600}}
 """
 
 
-def document(title, body, style="", script="", media=""):
+def document(title, body, style="", script="", media="", is_served=False):
     """Make a whole HTML document.
 
     Parameters
@@ -61,6 +62,7 @@ def document(title, body, style="", script="", media=""):
     body : str, markup
     style, script : str, of this page; `style` follows STYLE
     media : str, where sound may come from, as sources of the Content-Security-Policy
+    is_served : bool, by a server of ours, from which the script may fetch and load more
 
     Returns
     -------
@@ -79,11 +81,14 @@ def document(title, body, style="", script="", media=""):
     policy = ["default-src 'none'", "img-src data:", f"style-src {_digest(style)}", "base-uri 'none'",
               "form-action 'none'"]
     policy += [f"media-src {media}"] if media else []
-    policy += [f"script-src {_digest(script)}"] if script else []
+    ours = " 'self'" if is_served else ""
+    policy += [f"script-src {_digest(script)}{ours}"] if script else []
+    policy += ["connect-src 'self'"] if is_served else []
     code = f"<script>{script}</script>" if script else ""
     return ('<!doctype html><html lang="en"><head><meta charset="utf-8">'
             f'<meta http-equiv="Content-Security-Policy" content="{"; ".join(policy)}">'
             '<meta name="viewport" content="width=device-width,initial-scale=1,viewport-fit=cover">'
+            '<link rel="icon" href="data:,">'  # else a browser asks the server for one
             f"<title>{escape(title)}</title><style>{style}</style></head><body>{body}{code}</body></html>")
 
 

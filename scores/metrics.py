@@ -62,10 +62,11 @@ def score_by(groups, predicted_deg, true_deg, stated_deg=()):
     {'-6': 40.0, '6': 2.0}
 
     """
-    groups = np.asarray(groups)
-    return {f"{group:g}" if isinstance(group, np.floating) else str(group):
-            score(predicted_deg[groups == group], true_deg[groups == group],
-                  [reach[groups == group] for reach in stated_deg]) for group in np.unique(groups)}
+    names, which = np.unique(np.asarray(groups), return_inverse=True)
+    rows_of = np.split(np.argsort(which, kind="stable"), np.cumsum(np.bincount(which))[:-1])
+    return {f"{name:g}" if isinstance(name, np.floating) else str(name):
+            score(predicted_deg[rows], true_deg[rows], [reach[rows] for reach in stated_deg])
+            for name, rows in zip(names, rows_of)}
 
 
 def kept_curve(predicted_deg, true_deg, half_width_deg, tolerance_deg, points=100):

@@ -26,7 +26,7 @@ STYLE, SCRIPT = ((HERE / f"page.{ending}").read_text(encoding="utf-8") for endin
 ICONS = {"before": "M6 5h2v14H6zM20 5v14l-11-7z", "after": "M16 5h2v14h-2zM4 5v14l11-7z"}
 
 
-def html(localised, media_type, sound, link_back=None):
+def html(localised, media_type, sound, links=()):
     """Make the page of a recording.
 
     Parameters
@@ -34,7 +34,7 @@ def html(localised, media_type, sound, link_back=None):
     localised : exports.Localised
     media_type : str, of the sound
     sound : bytes that go into the page, or the name of a file beside it, str
-    link_back : str, optional: the address of the table over several recordings
+    links : sequence of (text, address), of what stands above the name: the table over several recordings
 
     Returns
     -------
@@ -47,21 +47,21 @@ def html(localised, media_type, sound, link_back=None):
                   f"{base64.b64encode(sound).decode()}</script>")
     else:
         player, inside = (f'<audio id="audio" preload="auto" src="{_address(sound)}" '
-                          f'data-name="{escape(_plain(sound))}"></audio>'), ""
+                          f'data-name="{escape(plain(sound))}"></audio>'), ""
     events = localised.events
-    body = (_header(localised, link_back) + _player(player) + "<main>" + _stage(localised) + _time(localised)
+    body = (_header(localised, links) + _player(player) + "<main>" + _stage(localised) + _time(localised)
             + _list(events, localised) + "</main>" + _footer(localised)
             + f'<script type="application/json" id="data">{_data(localised)}</script>{inside}')
-    return markup.document(f"{_plain(localised.name)}: where it comes from", body, STYLE, SCRIPT,
+    return markup.document(f"{plain(localised.name)}: where it comes from", body, STYLE, SCRIPT,
                            "blob:" if inside else "'self' file:")
 
 
-def _header(localised, link_back):
-    back = f'<a class="back" href="{_address(link_back)}">← All recordings</a>' if link_back else ""
-    warnings = "".join(f"<li>{escape(_plain(each))}</li>" for each in localised.warnings)
+def _header(localised, links):
+    back = "".join(f'<a class="back" href="{_address(address)}">{escape(text)}</a>' for text, address in links)
+    warnings = "".join(f"<li>{escape(plain(each))}</li>" for each in localised.warnings)
     warnings = (f'<section class="warnings" aria-labelledby="mind"><h2 id="mind">Warnings about this recording</h2>'
                 f"<ul>{warnings}</ul></section>") if warnings else ""
-    return (f"<header>{back}<h1>{escape(_plain(localised.name))}</h1>"
+    return (f"<header>{back}<h1>{escape(plain(localised.name))}</h1>"
             f"<p>{escape(_sentence(localised.summary))}</p></header>{warnings}")
 
 
@@ -81,7 +81,7 @@ def _player(audio):
 
 def _stage(localised):
     sources = "".join(
-        f'<g class="source silent c{_color(number)}" id="source-{at}"><path class="wedge"/><path class="ray"/>'
+        f'<g class="source silent c{color_of(number)}" id="source-{at}"><path class="wedge"/><path class="ray"/>'
         f'<g class="at"><circle class="spot" r="9"/><text class="number" y="4">{number or ""}</text></g></g>'
         for at, number in enumerate(localised.tracks))
     view = markup.head_view(sources, "A head seen from above, its nose up, and where each source is now; "
@@ -94,10 +94,10 @@ def _stage(localised):
 def _time(localised):
     grid = "".join(f'<line x1="0" x2="100%" y1="{_percent(each)}" y2="{_percent(each)}"'
                    f'{" class=front" if each == 0 else ""}/>' for each in range(-45, 46, 45))
-    drawn = "".join(f'<g class="c{_color(number)}">{_band(track)}{_line(track)}</g>'
+    drawn = "".join(f'<g class="c{color_of(number)}">{_band(track)}{_line(track)}</g>'
                     for number, track in localised.tracks.items())
     names = "".join(_name(number, track, localised.seconds) for number, track in localised.tracks.items() if number)
-    picture = markup.data_url("image/png", markup.grey_png(_grey(localised.spectrogram)))
+    picture = markup.data_url("image/png", markup.grey_png(grey_levels(localised.spectrogram)))
     shape = f'viewBox="0 -90 {localised.seconds:.3f} 180" preserveAspectRatio="none"'
     scale = "".join(f'<text x="100%" dx="-8" y="{_percent(each)}" dy="{dy}" text-anchor="end">{name}</text>'
                     for each, name, dy in ((90, "right", 12), (45, "45°", 4), (0, "front", 4), (-45, "45°", 4),
@@ -129,7 +129,7 @@ def _list(events, localised):
 
 
 def _event(event, several):
-    number = f'<td><b class="c{_color(event.source)}">{event.source}</b></td>' if several else ""
+    number = f'<td><b class="c{color_of(event.source)}">{event.source}</b></td>' if several else ""
     words = escape(labels.in_words(event).replace(" ± ", ", plus or minus "))
     half = f" <span>± {event.half_width_deg:.0f}°</span>" if math.isfinite(event.half_width_deg) else ""
     low, high = (min(max(event.azimuth_deg + sign * np.nan_to_num(event.half_width_deg), -90), 90) for sign in (-1, 1))
@@ -139,17 +139,29 @@ def _event(event, several):
              f'<line class="at" x1="{event.azimuth_deg:.0f}" x2="{event.azimuth_deg:.0f}" y1="2" y2="18"/></svg>')
     return (f'<tr data-start="{event.start_s:.3f}" data-end="{event.end_s:.3f}">{number}<td><button aria-label="Play '
             f'from {clock(event.start_s)} to {clock(event.end_s)}: {words}">{clock(event.start_s)} – '
-            f'{clock(event.end_s)}</button></td><td class="where">{_direction(event.azimuth_deg)}{half}</td>'
-            f'<td class="left-to-right c{_color(event.source)}">{strip}</td></tr>')
+            f'{clock(event.end_s)}</button></td><td class="where">{direction(event.azimuth_deg)}{half}</td>'
+            f'<td class="left-to-right c{color_of(event.source)}">{strip}</td></tr>')
 
 
-def _direction(azimuth_deg):
+def direction(azimuth_deg):
+    """Write an azimuth as the page does.
+
+    Examples
+    --------
+    >>> direction(-31.6), direction(0.2)
+    ('32° left', 'in front, 0°')
+
+    """
     degrees = round(abs(azimuth_deg))
     return f"{degrees}° {'right' if azimuth_deg > 0 else 'left'}" if degrees else "in front, 0°"
 
 
 def _footer(localised):
-    made = localised.made_with
+    return f"<footer>{escape(made_in_words(localised.made_with))}. Azimuths are relative to the nose.</footer>"
+
+
+def made_in_words(made):
+    """Say what the answers depend on, of `Localised.made_with`; of files the names alone."""
     told = [f"Made with {Path(made['model']).name}, an answer every {made['hop_s']:g} s"]
     told += [f"compared with {Path(made['head']).name}"] if made["head"] else []
     told += ["balance off"] if made["balance"] == "off" else []
@@ -157,7 +169,7 @@ def _footer(localised):
     told += ["ears exchanged"] if made["swap_ears"] else []
     told += ["of channels {} and {}".format(*made["channels"])] if list(made["channels"]) != [1, 2] else []
     told += [f"up to {made['most_sources']} sources at a time"] if "most_sources" in made else []
-    return f"<footer>{escape(_plain(', '.join(told)))}. Azimuths are relative to the nose.</footer>"
+    return plain(", ".join(told))
 
 
 def _data(localised):
@@ -168,7 +180,7 @@ def _data(localised):
     for number, track in localised.tracks.items():
         heard = np.flatnonzero(np.isfinite(track.azimuth_deg))
         span = slice(heard[0], heard[-1] + 1) if len(heard) else slice(0, 0)  # one of many in an hour is short
-        data["sources"].append({"number": number, "color": _color(number), "from_row": int(span.start),
+        data["sources"].append({"number": number, "color": color_of(number), "from_row": int(span.start),
                                 "azimuth_deg": _numbers(track.azimuth_deg[span]),
                                 "half_width_deg": _numbers(track.half_width_68_deg[span])})
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
@@ -182,7 +194,7 @@ def _numbers(values):
     return [round(float(each), 1) if np.isfinite(each) else None for each in values]
 
 
-def _grey(spectrogram):
+def grey_levels(spectrogram):
     """Turn power (bin, column) into grey levels (row, column), the highest frequency on top, dark where loud."""
     per_band = -(-len(spectrogram) // MOST_BANDS)
     bands = len(spectrogram) // per_band
@@ -192,7 +204,7 @@ def _grey(spectrogram):
     return (255 - np.round(share * 255 / GREY_STEPS).astype(np.uint8) * GREY_STEPS)[::-1]
 
 
-def _runs(track):
+def runs(track):
     """Yield rows of a track without a pause: times with half a hop at both ends, and their rows."""
     _, hop_s = _times(track.time_s)
     rows = np.flatnonzero(np.isfinite(track.azimuth_deg))
@@ -202,14 +214,14 @@ def _runs(track):
 
 
 def _line(track):
-    steps = "".join(f"M{_points(time_s, track.azimuth_deg[rows])}" for time_s, rows in _runs(track))
+    steps = "".join(f"M{_points(time_s, track.azimuth_deg[rows])}" for time_s, rows in runs(track))
     return f'<path class="line" d="{steps}"/>'
 
 
 def _band(track):
     shape = ""
     half_width_deg = np.nan_to_num(track.half_width_68_deg)
-    for time_s, rows in _runs(track):
+    for time_s, rows in runs(track):
         low, high = (np.clip(track.azimuth_deg[rows] + sign * half_width_deg[rows], -90, 90) for sign in (-1, 1))
         shape += f"M{_points(time_s, high)}L{_points(time_s[::-1], low[::-1])}Z"
     return f'<path class="band" d="{shape}"/>'
@@ -234,7 +246,7 @@ def _percent(azimuth_deg):
     return f"{50 - azimuth_deg / 1.8:.2f}%"
 
 
-def _color(number):
+def color_of(number):
     """Number the colour of a source, of markup.LIGHT: that of one source, or in turn those of several."""
     return 0 if number is None else 1 + (number - 1) % (len(markup.LIGHT) - 1)
 
@@ -260,11 +272,11 @@ def row(localised, address):
     """Make a row of the table over several recordings, for `index`; `address` is that of the page."""
     shape = f'viewBox="0 -90 {localised.seconds:.3f} 180" preserveAspectRatio="none"'
     every = max(1, len(localised.track.time_s) // OVERVIEW_ROWS)
-    drawn = "".join(f'<g class="c{_color(number)}">{_line(_thinned(track, every))}</g>'
+    drawn = "".join(f'<g class="c{color_of(number)}">{_line(_thinned(track, every))}</g>'
                     for number, track in localised.tracks.items())
-    warnings = "".join(f"<small>{escape(_plain(each))}</small>" for each in localised.warnings)
+    warnings = "".join(f"<small>{escape(plain(each))}</small>" for each in localised.warnings)
     ahead = f'<g class="grid"><line class="front" x1="0" x2="{localised.seconds:.3f}" y1="0" y2="0"/></g>'
-    return (f'<tr><td><a href="{_address(address)}">{escape(_plain(str(Path(address).with_suffix(""))))}</a></td>'
+    return (f'<tr><td><a href="{_address(address)}">{escape(plain(str(Path(address).with_suffix(""))))}</a></td>'
             f"<td>{clock(localised.seconds)}</td>"
             f'<td class="told">{escape(_sentence(localised.summary))}{warnings}</td><td><svg class="overview" '
             f'{shape} aria-hidden="true">{ahead}{drawn}</svg></td></tr>')
@@ -289,7 +301,7 @@ def _address(name):
     return escape(quote(name.encode("utf-8", "surrogateescape")))
 
 
-def _plain(text):
+def plain(text):
     """Replace what is no UTF-8 in a name."""
     return text.encode(errors="replace").decode()
 

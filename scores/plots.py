@@ -1,5 +1,6 @@
 """Draw training and test results, each picture written whole as a png. Figures only, no pyplot: nothing global."""
 import warnings
+from contextlib import contextmanager
 from functools import lru_cache
 
 import numpy as np
@@ -14,13 +15,20 @@ CJK_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Micro
 
 
 def _save(figure, path):
-    with atomic_write(path) as partial, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box in a title is no fault of the run
+    with atomic_write(path) as partial, any_glyphs():
         figure.savefig(partial, format="png", dpi=120)
 
 
+@contextmanager
+def any_glyphs():
+    """Draw a box for what no font has, without a warning: a name is no fault of the run."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield
+
+
 @lru_cache(maxsize=1)
-def _families():
+def families():
     """List the font of titles and those that draw Chinese, Japanese and Korean names, as far as they are installed."""
     installed = {font.name for font in fontManager.ttflist}
     return ["DejaVu Sans", *(name for name in CJK_FONTS if name in installed)]
@@ -151,7 +159,7 @@ def _over_spectrogram(tracks, time_s, spectrogram, sample_rate_hz, title, path):
     axes.imshow(level_db, origin="lower", aspect="auto", cmap="Greys", extent=(0, end_s, 0, sample_rate_hz / 2000),
                 vmin=level_db.max() - 80, vmax=level_db.max() + 20)
     axes.set(xlabel="time (s)", ylabel="frequency (kHz), grey", xlim=(0, end_s))
-    axes.set_title(title.encode(errors="replace").decode(), parse_math=False, family=_families())  # $ is no formula
+    axes.set_title(title.encode(errors="replace").decode(), parse_math=False, family=families())  # $ is no formula
     azimuth = axes.twinx()
     for track, color, label, band_label in tracks:
         low, high = track.azimuth_deg - track.half_width_68_deg, track.azimuth_deg + track.half_width_68_deg

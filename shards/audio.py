@@ -13,7 +13,7 @@ import tempfile
 import threading
 import weakref
 from collections import OrderedDict
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,9 +21,10 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from console import BadInput, atomic_write, progress, sha256_of, warn
+from console import BadInput, CannotWrite, atomic_write, processors, progress, sha256_of, warn
 from params import GREATEST_RATE_HZ, LEAST_RATE_HZ
 from shards import containers
+from shards.threads import in_threads
 from sound import excerpts
 
 COMPLETE_SHARE = 0.98  # of the promised length; an mp3's is an estimate
@@ -32,6 +33,7 @@ CLIPPED_SHARE = 2e-4   # of the samples, from which on it is told; speech, tones
 LEAST_CLIP_PEAK = 0.1  # of full scale: below, the steps of 8 bits look alike
 CANCELLED_SHARE = 1e-4  # of the power of the channels, below which their mean has lost the signal
 LONGEST_OGG_PAGE = 1 << 17  # bytes, and as many again
+LONGEST_FORMAT = 1 << 12   # bytes of a wav's fmt chunk
 LONGEST_IN_MEMORY = 600 * 16_000  # samples of a signal, 38 MB: a longer one is kept in a temporary file
 READ_FRAMES = 1 << 18  # in a block, so that an hour of many channels is never in memory whole
 PIECE_FRAMES = 1 << 14  # read at once: what a torn file loses before the tear
@@ -82,13 +84,18 @@ def find_audio(folder, role, least_samples, params):
     paths = audio_paths(folder)
     if not paths:
         raise BadInput(f"{role} {folder} holds no audio file; put at least one wav into it.")
-    good, problems = [], []
-    for path in progress(paths, unit=" files", desc=f"checking {folder}"):
+
+    def check(path):
         try:
             _, channels = _mono_and_channels(path, params, least_samples)
-            good.append(Audio(path, path.relative_to(folder).as_posix(), sha256_of(path), channels))
+            return path, Audio(path, path.relative_to(folder).as_posix(), sha256_of(path), channels)
         except BadInput as problem:
-            problems.append(str(problem))
+            return path, problem
+
+    with closing(in_threads(check, paths, processors())) as checked:
+        checks = dict(progress(checked, total=len(paths), unit=" files", desc=f"checking {folder}"))
+    good = [checks[path] for path in paths if isinstance(checks[path], Audio)]
+    problems = [str(checks[path]) for path in paths if isinstance(checks[path], BadInput)]
     if not good:
         more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
         raise BadInput(f"{role} {folder} holds no usable audio: {problems[0]}{more}")
@@ -182,18 +189,18 @@ class Spool:
     nbytes = 0  # of memory
 
     def __init__(self, blocks):
-        """Write blocks (n,) of float32; BadInput where the disk is full."""
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lasts as long as the Spool
+        """Write blocks (n,) of float32; CannotWrite where the disk is full."""
         self._length, self._lock = 0, threading.Lock()
-        weakref.finalize(self, self._file.close)
         try:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lasts as long as the Spool
+            weakref.finalize(self, self._file.close)
             for block in blocks:
                 self._file.write(np.ascontiguousarray(block, np.float32).data)
                 self._length += len(block)
             self._file.flush()
         except OSError as problem:
-            raise BadInput(f"the folder for temporary files {tempfile.gettempdir()} has no space for a long recording "
-                           f"({problem.strerror}); free some space or set TMPDIR.") from problem
+            raise CannotWrite(f"the folder for temporary files has no space for a long recording ({problem.strerror}); "
+                              "free some space or set TMPDIR.") from problem
 
     def __len__(self):
         return self._length
@@ -322,10 +329,14 @@ def _opened(path):
         try:
             yield opened.enter_context(_file_of(Path(path), opened))
         except sf.SoundFileError as problem:
-            raise BadInput(f"{path} cannot be read as audio; replace it or take it out of the folder.") from problem
+            raise _unreadable(path) from problem
         except OSError as problem:
             raise BadInput(f"{path} cannot be opened ({problem.strerror}); make it readable or take it out of the "
                            "folder.") from problem
+
+
+def _unreadable(path):
+    return BadInput(f"{path} cannot be read as audio; replace it or take it out of the folder.")
 
 
 def _file_of(path, opened):
@@ -339,7 +350,7 @@ def _file_of(path, opened):
         source = os.fsencode(path) if os.name == "posix" else str(path)  # its name may not be UTF-8
     try:
         return _Stream(source)
-    except sf.SoundFileError:
+    except Exception:  # libsndfile's own, and what a damaged header makes of soundfile's attributes
         return containers.ContainerFile(path)  # a phone's m4a that was renamed to wav
 
 
@@ -379,7 +390,7 @@ def _with_true_header(path):
                 riff_length, length = (total - 8, size) if is_whole else (8, 0)
                 header = struct.pack("<4sI4s", b"RIFF", riff_length, b"WAVE") + chunk_of_format
                 return _ReheadedWav(path, header + struct.pack("<4sI", chunk, length), at + 8)
-            if chunk == b"fmt ":
+            if chunk == b"fmt " and size <= LONGEST_FORMAT:
                 chunk_of_format = struct.pack("<4sI", chunk, size) + file.read(size + size % 2)
             if size % 2 and _begins_chunk(file, ends):
                 is_padded = False
@@ -434,7 +445,7 @@ def _blocks(path, params, pick):
         while tear is None:
             block, tear = _read_block(file, promised - read)
             if tear and not read + len(block):
-                raise tear
+                raise tear if isinstance(tear, BadInput) else _unreadable(path) from tear
             if not len(block):
                 break
             read += len(block)
@@ -467,7 +478,7 @@ def _read_block(file, expected):
                 break
             pieces.append(piece)
             missing, expected = missing - len(piece), expected - len(piece)
-    except (sf.SoundFileError, BadInput) as problem:
+    except Exception as problem:  # libsndfile's own, and what it makes of soundfile's arrays
         tear = problem
     return np.concatenate([np.empty((0, file.channels), np.float32), *pieces]), tear
 
@@ -521,7 +532,20 @@ class AudioCache:
         return clip
 
 
-def write_wav(path, ears, sample_rate_hz):
-    """Write (2, n) ear signals in -1..1 as a 16-bit stereo wav, whole."""
-    with atomic_write(path) as partial:
-        sf.write(partial, ears.T, sample_rate_hz, subtype="PCM_16", format="WAV")
+def write_wav(path, signals, sample_rate_hz):
+    """Write signals (n,) or (channel, n) in -1..1 as a 16-bit wav, whole; CannotWrite where the disk is full."""
+    with atomic_write(path) as partial, writing_errors(partial):
+        sf.write(partial, signals.T, sample_rate_hz, subtype="PCM_16", format="WAV")
+
+
+@contextmanager
+def writing_errors(path):
+    """Raise the OSError of the system for a file that soundfile could not write, and could not say why."""
+    try:
+        yield
+    except sf.SoundFileError:
+        with open(path, "ab") as file:  # what was refused is refused again
+            file.write(bytes(1 << 20))
+            file.flush()
+            os.fsync(file.fileno())
+        raise

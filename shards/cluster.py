@@ -106,7 +106,7 @@ def _marked(folder):
         left.unlink()
     marker = folder / f".dask-{secrets.token_hex(8)}"
     with console.atomic_write(marker) as partial:
-        partial.write_text("Workers that see this file share the folder.\n")
+        partial.write_text("Workers that see this file share the folder.\n", encoding="utf-8")
     try:
         yield marker
     finally:
@@ -127,7 +127,7 @@ def _follow(client, name, plans, title):
     number_of = {}
     done = distributed.as_completed(give_out(AT_ONCE), loop=client.loop)
     try:
-        with console.progress(total=len(plans), unit="shard", desc=title) as bar:
+        with console.progress(total=len(plans), unit=" shards", desc=title) as bar:
             for future in done:
                 number = number_of.pop(future)
                 try:

@@ -26,22 +26,31 @@ class ContainerFile:
             raise BadInput(f"{path} is in a format that needs PyAV; install it with pip install -r "
                            f"requirements-formats.txt, or convert it to wav (ffmpeg -i {path.name} {path.stem}.wav).") \
                 from problem
-        self._problems, self._path = (av.FFmpegError, ValueError), path
+        self._path, self._tear = path, None
         try:
             self._container = av.open(f"file:{path}")  # in "a:b.m4a" a is no protocol
-        except self._problems as problem:
+        except Exception as problem:
             raise self._unreadable() from problem
+        try:
+            self._begin(av)
+        except BadInput:
+            self._container.close()
+            raise
+        except Exception as problem:  # what a damaged header makes of PyAV's attributes
+            self._container.close()
+            raise self._unreadable() from problem
+
+    def _begin(self, av):
+        """Choose the first audio stream."""
         streams = self._container.streams.audio
         if not streams:
-            self._container.close()
-            raise BadInput(f"{path} holds no audio; take it out of the folder.")
+            raise BadInput(f"{self._path} holds no audio; take it out of the folder.")
         stream = streams[0]
         self.samplerate, self.channels = stream.rate, stream.channels
         length_s = (stream.duration * stream.time_base if stream.duration
                     else (self._container.duration or 0) / av.time_base)
         self.frames = 0 if self._container.format.name in GUESSED_LENGTH else int(length_s * stream.rate)
-        self._frames, self._tear = self._container.decode(stream), None
-        self._to_float = av.AudioResampler(format="fltp")
+        self._frames, self._to_float = self._container.decode(stream), av.AudioResampler(format="fltp")
         self._left = np.empty((0, self.channels), np.float32)
 
     def __enter__(self):
@@ -58,10 +67,12 @@ class ContainerFile:
                 for converted in self._to_float.resample(frame):
                     parts.append(converted.to_ndarray().T)
                     count += len(parts[-1])
-        except self._problems as problem:
+        except Exception as problem:  # FFmpeg's and PyAV's own, and those of arrays of a changed number of channels
             self._tear = problem
         if self._tear and not count:
             raise self._unreadable() from self._tear
+        if len({part.shape[1] for part in parts}) > 1:
+            raise self._unreadable()
         block = np.concatenate(parts)
         self._left = block[frames:]
         return block[:frames].astype(dtype, copy=False)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from console import BadInput, warn
-from shards.files import Shard, read_samples, talkers_of
+from shards.files import Shard, talkers_of
+from shards.reading import read_samples
 from shards.split import split
 
 POINT_SOURCES = {"directional", "talker", "mixed"}  # noise fields that have one, or may

@@ -1,4 +1,4 @@
-"""Shards: npz files of samples and labels, written whole and read in parts.
+"""Shards: npz files of samples and labels, written whole and opened; reading.py reads their samples in parts.
 
 A shard is one npz for each pair of a speech and a noise file. Plain `np.load(f, allow_pickle=False)` reads it:
     samples          float16 (n, bin, frame, 2)   IPD in radians, ILD in dB
@@ -12,26 +12,33 @@ A shard is one npz for each pair of a speech and a noise file. Plain `np.load(f,
                                                   and whose azimuth is the label; NaN where nobody speaks
     speech, noise    str                          the file names
     params           str                          JSON of every number it was made with
+    checksums        uint32 (n,)                  CRC-32 of the bytes of each sample; older shards have none
+
+What is damaged is refused: samples by their checksums as they are read, every other byte by the seal (npz.py).
 """
 import hashlib
 import json
+import math
 import os
-import secrets
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
+import zlib
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from console import BadInput, atomic_write, progress
+from console import BadInput, atomic_write, progress, warn
 from params import differences
-from shards import index
+from shards import index, npz
+from shards.reading import REMEDY, problem_of
+from shards.threads import in_threads
 
 SAMPLES = "samples.npy"
 BY_SAMPLE = ("labels", "snr_db", "noise_field", "hrir", "room_rt60_s", "excerpt_start_s")  # arrays of n
 READERS = 8  # threads that open shards: over a network each waits most of the time
 OF_TALKERS = ("talker_azimuth_deg", "talker_level_db")  # (n, most talkers), of shards of other than one talker a sample
+CHECKSUMS = "checksums"
 
 
 def shard_name(speech, noise):
@@ -71,22 +78,29 @@ def write_shard(path, count, pieces, arrays, params):
     BadInput : the disk refuses
 
     """
-    writer = secrets.token_hex(4)
-    with atomic_write(path, writer) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-        with archive.open(zipfile.ZipInfo(SAMPLES), "w", force_zip64=True) as entry:  # ZipInfo: a fixed date
-            np.lib.format.write_array_header_1_0(
-                entry, {"descr": "<f2", "fortran_order": False, "shape": (count, *params.sample_shape)})
-            for piece in pieces:
-                entry.write(np.ascontiguousarray(piece, "<f2").data)
-        for name, value in arrays().items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as entry:
-                np.lib.format.write_array(entry, np.asarray(value), allow_pickle=False)
+    checksums, header = [], npz.array_header("<f2", (count, *params.sample_shape))
+    with atomic_write(path) as partial:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+            with archive.open(zipfile.ZipInfo(SAMPLES), "w", force_zip64=True) as entry:  # ZipInfo: a fixed date
+                entry.write(header)
+                for piece in pieces:
+                    piece = np.ascontiguousarray(piece, "<f2")
+                    entry.write(piece.data)
+                    checksums += map(zlib.crc32, piece)
+            for name, value in (arrays() | {CHECKSUMS: np.array(checksums, np.uint32)}).items():
+                with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as entry:
+                    np.lib.format.write_array(entry, np.asarray(value), allow_pickle=False)
+            npz.unsealed(archive)
+            info = archive.getinfo(SAMPLES)
+        with open(partial, "rb") as file:
+            begin = npz.offset_of(file, info) + len(header)
+        npz.seal(partial, begin, begin + info.file_size - len(header))
 
 
 class Shard(NamedTuple):
     """Hold everything of a shard but its samples, which begin at byte `offset` of the file.
 
-    What OF_TALKERS names is None of a shard of one talker a sample.
+    What OF_TALKERS names is None of a shard of one talker a sample, and `checksums` of one of an earlier version.
     """
 
     path: Path
@@ -102,6 +116,7 @@ class Shard(NamedTuple):
     offset: int
     talker_azimuth_deg: np.ndarray = None
     talker_level_db: np.ndarray = None
+    checksums: np.ndarray = None
 
 
 def open_shard(path):
@@ -111,46 +126,46 @@ def open_shard(path):
     """
     path = Path(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            info = archive.getinfo(SAMPLES)
-            if info.compress_type != zipfile.ZIP_STORED:
-                raise ValueError("its samples are compressed")
-            with archive.open(info) as entry:
-                if np.lib.format.read_magic(entry) != (1, 0):
-                    raise ValueError("its samples have an unknown header")
-                shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(entry)
-                header_bytes = entry.tell()
-            small = {name: _read_entry(archive, name) for name in (*BY_SAMPLE, "speech", "noise", "params")}
+        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+            small = {name: npz.read_array(archive, name) for name in (*BY_SAMPLE, "speech", "noise", "params")}
             params = json.loads(str(small["params"]))
             if "talkers" in params:
-                small |= {name: _read_entry(archive, name) for name in OF_TALKERS}
-        with open(path, "rb") as file:
-            file.seek(info.header_offset + 26)  # the local header's two lengths (PKWARE APPNOTE 4.3.7)
-            name_bytes, extra_bytes = np.frombuffer(file.read(4), "<u2")
-        lengths = {len(small[name]) for name in (*BY_SAMPLE, *OF_TALKERS) if name in small}
-        if len(shape) != 4 or lengths != {shape[0]} or fortran_order or dtype != np.dtype("<f2"):
-            raise ValueError("its arrays contradict each other in length or type")
-        if "talkers" in params:
-            if not np.array_equal(small["labels"], small["talker_azimuth_deg"][:, 0], equal_nan=True):
-                raise ValueError("its labels are not those of the loudest talkers")
-        elif not np.isfinite(small["labels"]).all():
-            raise ValueError("its labels are not finite")
-        if np.isnan(small["snr_db"]).any():
-            raise ValueError("its SNRs are not numbers")
-        if not isinstance(params, dict) or list(shape[1:]) != [
-                params["stft_window_samples"] // 2 + 1, params["frames"], 2]:
-            raise ValueError("its samples do not have the shape its params promise")
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError, NotImplementedError) as problem:
-        raise BadInput(f"{path} is not a whole shard of this project ({problem}); "
-                       "delete it and run the Spatialise script again.") from problem
-    return Shard(path, *(small[name] for name in BY_SAMPLE), str(small["speech"]), str(small["noise"]), params,
-                 info.header_offset + 30 + int(name_bytes) + int(extra_bytes) + header_bytes,
-                 *(small.get(name) for name in OF_TALKERS))
+                small |= {name: npz.read_array(archive, name) for name in OF_TALKERS}
+            if f"{CHECKSUMS}.npy" in archive.namelist():
+                small[CHECKSUMS] = npz.read_array(archive, CHECKSUMS)
+            offset = _require_whole(small, params, archive, file)
+    except Exception as problem:  # a damaged file fails in zipfile, NumPy and json in many ways
+        raise BadInput(f"{path} is not a whole shard of this project ({problem}); {REMEDY}.") from problem
+    return Shard(path, *(small[name] for name in BY_SAMPLE), str(small["speech"]), str(small["noise"]), params, offset,
+                 *(small.get(name) for name in (*OF_TALKERS, CHECKSUMS)))
 
 
-def _read_entry(archive, name):
-    with archive.open(f"{name}.npy") as entry:
-        return np.lib.format.read_array(entry, allow_pickle=False)
+def _require_whole(small, params, archive, file):
+    """Check the arrays of a shard against each other and the file against its seal; give where its samples begin.
+
+    Raises ValueError or KeyError where it is not whole.
+    """
+    if {small[name].shape[:1] for name in small if small[name].ndim} != {small["labels"].shape}:
+        raise ValueError("its arrays contradict each other in length")
+    if "talkers" in params:
+        if not np.array_equal(small["labels"], small["talker_azimuth_deg"][:, 0], equal_nan=True):
+            raise ValueError("its labels are not those of the loudest talkers")
+    elif not np.isfinite(small["labels"]).all():
+        raise ValueError("its labels are not finite")
+    if np.isnan(small["snr_db"]).any():
+        raise ValueError("its SNRs are not numbers")
+    info = archive.getinfo(SAMPLES)
+    begin = npz.offset_of(file, info)
+    shape = (len(small["labels"]), params["stft_window_samples"] // 2 + 1, params["frames"], 2)
+    header = npz.array_header("<f2", shape)
+    length = len(header) + 2 * math.prod(shape)
+    file.seek(begin)
+    if file.read(len(header)) != header or info.compress_type != zipfile.ZIP_STORED or info.file_size != length:
+        raise ValueError("its samples do not have the shape its params promise")
+    is_of_this_version = CHECKSUMS in small or archive.comment
+    if is_of_this_version and (CHECKSUMS not in small or not npz.is_sealed(file, begin + len(header), begin + length)):
+        raise ValueError("its checksum is not that of its bytes")
+    return begin + len(header)
 
 
 def open_folder(folder):
@@ -164,24 +179,20 @@ def open_folder(folder):
     opened = {path: known.get(path.name, stamped) for path, stamped in stamps.items()}
     unknown = [path for path, held in opened.items() if held is None]
     opened = {path: held and Shard(path=path, **held) for path, held in opened.items()}
-    with ThreadPoolExecutor(READERS) as pool:
-        try:
-            for path, shard in zip(unknown, progress(pool.map(_shard_or_problem, unknown), total=len(unknown),
-                                                     unit=" shards", desc=f"opening {folder}")):
-                opened[path] = shard
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with closing(in_threads(_path_and_shard, unknown, READERS)) as read:
+        for path, shard in progress(read, total=len(unknown), unit=" shards", desc=f"opening {folder}"):
+            opened[path] = shard
     if unknown or known.shards.keys() - {path.name for path in stamps}:
         index.save(folder, {path.name: (stamps[path], _held(shard)) for path, shard in opened.items()
                             if isinstance(shard, Shard)}, Shard._fields)
     return opened
 
 
-def _shard_or_problem(path):
+def _path_and_shard(path):
     try:
-        return open_shard(path)
+        return path, open_shard(path)
     except BadInput as problem:
-        return problem
+        return path, problem
 
 
 def _held(shard):
@@ -204,7 +215,7 @@ def talkers_of(shards):
                                  for each in same]) for same in zip(*every))
 
 
-def open_shards(folder, params, script):
+def open_shards(folder, params, script, skip_bad=False):
     """Open every shard of a folder and check that they hold the features of `params`, all of the same duration.
 
     Parameters
@@ -212,6 +223,7 @@ def open_shards(folder, params, script):
     folder : path
     params : Params
     script : str, which makes such shards, for messages
+    skip_bad : bool, read all samples first, and leave out and name the shards that are damaged
 
     Returns
     -------
@@ -219,7 +231,7 @@ def open_shards(folder, params, script):
 
     Raises
     ------
-    BadInput : no folder, no shard, or one of other parameters
+    BadInput : no folder, no shard, one that is damaged, or one of other parameters
 
     """
     folder = Path(folder)
@@ -227,7 +239,7 @@ def open_shards(folder, params, script):
     if not opened:
         raise BadInput(f"--data {folder} {'holds no shards' if folder.is_dir() else 'is not a folder'}; "
                        f"run {script} first or name its --out folder.")
-    shards = list(opened.values())
+    shards = _without_bad(opened, folder, script) if skip_bad else list(opened.values())
     for shard in shards:
         if isinstance(shard, BadInput):
             raise shard
@@ -239,15 +251,19 @@ def open_shards(folder, params, script):
     return shards
 
 
-def read_samples(shard, first, last, out):
-    """Read samples first..last-1 of a shard into `out`: float16 (last - first, bin, frame, 2), contiguous.
+def _without_bad(opened, folder, script):
+    """Read all samples of the shards that `open_folder` gave; name those that are damaged, and give the others."""
+    def checked(path):
+        return path, problem_of(opened[path])
 
-    Raises BadInput where the numbers cannot be cues, because the file is damaged.
-    """
-    with open(shard.path, "rb") as file:
-        file.seek(shard.offset + first * out[0].nbytes)
-        complete = file.readinto(out.data.cast("B")) == out.nbytes
-    finite = (out.view("<u2") & 0x7C00).max() < 0x7C00  # some exponent bit is clear: several times faster than isfinite
-    if not complete or not finite or np.abs(out[..., 0]).max() > np.float16(np.pi):
-        raise BadInput(f"{shard.path} is damaged: it does not hold phase and level differences throughout; "
-                       "delete it and run the Spatialise script again.")
+    with closing(in_threads(checked, opened, READERS)) as read:
+        problems = dict(progress(read, total=len(opened), unit=" shards", desc=f"checking {folder}"))
+    for path in opened:
+        if problems[path]:
+            warn(f"Skipped: {problems[path]}")
+    whole = [shard for path, shard in opened.items() if not problems[path]]
+    if not whole:
+        raise BadInput(f"--data {folder} holds no whole shard; delete those named above and run {script} again.")
+    if len(whole) < len(opened):
+        warn(f"Skipped {len(opened) - len(whole)} of {len(opened)} shards of {folder}, named above.")
+    return whole

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from console import BadInput, atomic_write
+from shards import npz
 
 NAME = "shards.index"
 VERSION = 1
@@ -36,11 +37,12 @@ class Index:
     def __init__(self, folder, names):
         """Load it; `names` are those of what an entry holds, as in `save`."""
         self.shards, self._columns, self._words, self._common = {}, {}, {}, {}
-        with suppress(OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):  # it is made again
-            with open(Path(folder) / NAME, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-                head = json.loads(arrays["shards"].tobytes())
-                columns = {name: arrays[name] for name in head["columns"]}
-                words = {name: arrays[name + WORDS] for name in head["columns"] if name + WORDS in arrays}
+        with suppress(Exception):  # whatever a damaged file makes of zipfile, NumPy and json: it is made again
+            with open(Path(folder) / NAME, "rb") as file, zipfile.ZipFile(file) as archive:
+                head = json.loads(npz.read_array(archive, "shards").tobytes())
+                columns = {name: npz.read_array(archive, name) for name in head["columns"]}
+                coded = [name for name in columns if f"{name}{WORDS}.npy" in archive.namelist()]
+                words = {name: npz.read_array(archive, name + WORDS) for name in coded}
             if head["version"] != VERSION or head["names"] != list(names):
                 return
             ends = np.cumsum([shard["count"] for shard in head["shards"]]).tolist()

@@ -4,8 +4,8 @@
     copy.media_type, copy.ending                             # "audio/flac", ".flac"
     data = copy.read()                                       # or copy.write(path)
 """
+import io
 import shutil
-import tempfile
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 import soundfile as sf
 
 from params import Params
-from shards.audio import CutShort, Layout, ear_blocks, layout_of
+from shards.audio import CutShort, Layout, ear_blocks, layout_of, writing_errors
 
 PLAYED_AS_THEY_ARE = {".flac": "audio/flac", ".mp3": "audio/mpeg", ".m4a": "audio/mp4"}  # by every current browser
 PLAYED_RATES_HZ = (8_000, 192_000)  # others are resampled to this one:
@@ -58,22 +58,33 @@ class ListeningCopy(NamedTuple):
         """Write the copy to a path."""
         if self.layout is None:
             shutil.copyfile(self.path, to)
-            return
-        least, most = PLAYED_RATES_HZ
-        rate = self.layout.sample_rate_hz if least <= self.layout.sample_rate_hz <= most else USUAL_RATE_HZ
-        gain = np.float32(1)
-        if self.layout.may_exceed_full_scale:
-            gain = min(gain, 1 / max(np.abs(block).max(initial=1) for block in self._blocks(rate)))
-        with sf.SoundFile(to, "w", rate, 2, f"PCM_{self.layout.bits}", format="FLAC") as file:
-            for block in self._blocks(rate):
-                file.write(block * gain)
+        else:
+            with writing_errors(to):
+                self._encode(to)
 
     def read(self):
         """Give the copy as bytes."""
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / f"copy{self.ending}"
-            self.write(copy)
-            return copy.read_bytes()
+        if self.layout is None:
+            return self.path.read_bytes()
+        copy = io.BytesIO()
+        self._encode(copy)
+        return copy.getvalue()
+
+    def _encode(self, to):
+        """Write FLAC to a path or an open file."""
+        least, most = PLAYED_RATES_HZ
+        rate = self.layout.sample_rate_hz if least <= self.layout.sample_rate_hz <= most else USUAL_RATE_HZ
+        with sf.SoundFile(to, "w", rate, 2, f"PCM_{self.layout.bits}", format="FLAC") as file:
+            for block in self.blocks(rate):
+                file.write(block)
+
+    def blocks(self, rate):
+        """Yield the two ears at a sample rate in blocks (n, 2), made quieter where they exceed full scale."""
+        gain = np.float32(1)
+        if self.layout is None or self.layout.may_exceed_full_scale:
+            gain = min(gain, 1 / max(np.abs(block).max(initial=1) for block in self._blocks(rate)))
+        for block in self._blocks(rate):
+            yield block * gain
 
     def _blocks(self, rate):
         with suppress(CutShort):  # what there is, is played

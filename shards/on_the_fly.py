@@ -15,6 +15,7 @@ from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing import resource_tracker
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from sound.noise_fields import noise_gain
 SCENES, NOISES = 4, 4   # of a chunk: the transforms of a scene serve 4 noises
 AZIMUTHS = 8            # at most, of a scene: more scenes teach more than all azimuths of each; a chunk is 128
                         # samples, 8 MB
-CHUNKS_MIXED = 96       # in every batch: of few scenes the network would learn the scenes
+CHUNKS_MIXED = 96       # held at a time: of few scenes in a batch the network would learn the scenes
 CHUNKS_PER_EPOCH = 576  # between validations and checkpoints: 73,728 samples
 VALIDATION_CHUNKS, VALIDATION_AZIMUTHS = 160, 6   # uncertainties are measured on them, which takes many scenes
 TRAINING, VALIDATION = 0, 1
@@ -70,7 +71,6 @@ class WavFeed:
         parts = _split_speech(speech, params)
         scenes_of_chunk = params.in_memory_of(SCENES)
         chunk, validation_chunk = (scenes_of_chunk * NOISES * azimuths for azimuths in _azimuths_of_chunks(params))
-        self._chunk_samples = chunk, validation_chunk
         self._chunks = min(CHUNKS_PER_EPOCH, -(-samples // chunk))
         self.training_count, self.validation_count = self._chunks * chunk, VALIDATION_CHUNKS * validation_chunk
         self.epochs = max(1, round(samples / self.training_count))
@@ -81,9 +81,13 @@ class WavFeed:
         self._pool = ProcessPoolExecutor(
             workers, multiprocessing.get_context("spawn"),  # a fork would copy TensorFlow's threads half alive
             _begin_worker, (speech, parts, noise, heads, params, scenes_of_chunk))
-        with _inherited_by_workers():
-            for _ in range(workers):
-                self._pool.submit(os.getpid)  # starts one
+        try:
+            with _inherited_by_workers():
+                for _ in range(workers):
+                    self._pool.submit(os.getpid)  # starts one
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self):
         return self
@@ -97,44 +101,36 @@ class WavFeed:
 
     def training(self, epoch):
         """Give the shuffled batches of one epoch, which follow from the seed and the epoch."""
-        return self._batches(TRAINING, epoch, self._chunks, self.params.batch_size)
+        return self._batches(TRAINING, epoch, self._chunks, self.training_count, self.params.batch_size)
 
     def validation(self, batch_size):
         """Give batches of the validation samples, always the same."""
-        return self._batches(VALIDATION, 0, VALIDATION_CHUNKS, batch_size)
+        return self._batches(VALIDATION, 0, VALIDATION_CHUNKS, self.validation_count, batch_size)
 
-    def _batches(self, part, epoch, chunks, batch_size):
+    def _batches(self, part, epoch, chunks, samples, batch_size):
         """Give this share of the batches: the rows of every n-th chunk, for n workers; no other chunk is mixed here.
 
         Of a few chunks each worker would get too uneven a share: those are mixed by all, who take rows in turn.
         """
         index, workers = self._share
-        groups = [range(first, min(first + CHUNKS_MIXED, chunks)) for first in range(0, chunks, CHUNKS_MIXED)]
-        is_mixed_by_all = [len(group) < 2 * workers for group in groups]
-        mine = [group if by_all else group[index::workers] for group, by_all in zip(groups, is_mixed_by_all)]
-        made = self._in_order([(part, epoch, number) for numbers in mine for number in numbers])
-        left, left_count = None, 0  # what the chunks before left over, less than a batch, and how many for all workers
-        for group, numbers, by_all in zip(groups, mine, is_mixed_by_all):
-            here, count = {number - group[0]: next(made) for number in numbers}, len(group)
-            share = self._share if by_all else Share()
-
-            def rows(begin, end, here=here, count=count, share=share):
-                return _rows(here, count, begin, end, share)
-
-            begin, count = 0, count * self._chunk_samples[part]
-            if left_count:
-                begin = min(batch_size - left_count, count)
-                left = tuple(np.concatenate(pair) for pair in zip(left, rows(0, begin)))
-                left_count += begin
-                if left_count < batch_size:
-                    continue
-                yield left
-            whole = count - (count - begin) % batch_size
-            for at in range(begin, whole, batch_size):
-                yield rows(at, at + batch_size)
-            left, left_count = rows(whole, count), count - whole
-        if left_count:
-            yield left
+        numbers, rows = dealt(chunks, samples // chunks)
+        batches = [slice(at, at + batch_size) for at in range(0, len(numbers), batch_size)]
+        of_worker = numbers % workers
+        if not all(_is_even(of_worker[batch], workers) for batch in batches):
+            of_worker = np.concatenate([np.sort(np.arange(len(numbers[batch])) % workers) for batch in batches])
+        mine = np.unique(numbers[of_worker == index])
+        made, held, begun = self._in_order([(part, epoch, int(number)) for number in mine]), {}, 0
+        for batch in batches:
+            is_mine = of_worker[batch] == index
+            drawn, row = numbers[batch][is_mine], rows[batch][is_mine]
+            while not begun or begun < len(mine) and mine[begun] <= drawn.max(initial=-1):
+                held[mine[begun]] = latest = next(made)
+                begun += 1
+            given = [[values[row[drawn == number]] for values in held[number]] for number in np.unique(drawn)]
+            for number in numbers[batch][rows[batch] == samples // chunks - 1]:  # whose last row this batch has
+                held.pop(number, None)
+            none = [values[row[:0]] for values in latest]  # of a small batch this worker may have no row
+            yield tuple(np.concatenate(same) for same in zip(none, *given))
 
     def _in_order(self, chunks):
         """Yield the results of the chunks in order, while one more than there are workers is made or waits."""
@@ -150,16 +146,31 @@ def _azimuths_of_chunks(params):
     return [min(azimuths, len(params.azimuth_deg)) for azimuths in (AZIMUTHS, VALIDATION_AZIMUTHS)]
 
 
-def _rows(chunks, count, begin, end, share):
-    """Collect rows begin..end of `count` chunks of one size, dealt out in turn, from those chunks that are here.
+def dealt(chunks, rows):
+    """Order the rows of all chunks so that every batch has some of many chunks, which are made one after the other.
 
-    `chunks` maps their numbers to what `_make_chunk` gave: samples, labels, templates of own heads. `share` says which
-    of those rows to take.
+    A chunk's first row comes as early as the chunk's number says, the others evenly over the time that CHUNKS_MIXED
+    chunks take. So the network has work from the first chunks on, and memory holds CHUNKS_MIXED of them.
+
+    Returns
+    -------
+    numbers, rows : np.ndarray [shape=(chunks x rows,)], int: which row of which chunk
+
+    Examples
+    --------
+    >>> numbers, rows = dealt(3, 2)
+    >>> numbers.tolist(), rows.tolist()
+    ([0, 1, 2, 0, 1, 2], [0, 0, 0, 1, 1, 1])
+
     """
-    mine = share.rows(end - begin)
-    begin, end = begin + mine.start, begin + mine.stop
-    slices = [slice(-((chunk - begin) // count), -((chunk - end) // count)) for chunk in chunks]
-    return tuple(np.concatenate([part[rows] for part, rows in zip(parts, slices)]) for parts in zip(*chunks.values()))
+    when = np.arange(chunks)[:, np.newaxis] + CHUNKS_MIXED / rows * np.arange(rows)
+    order = np.argsort(when, axis=None, kind="stable")
+    return order // rows, order % rows
+
+
+def _is_even(of_worker, workers):
+    """Tell whether each of the workers has a quarter of its even share of a batch's rows, and one at least."""
+    return np.bincount(of_worker, minlength=workers).min() >= max(1, len(of_worker) // (4 * workers)) or workers == 1
 
 
 class OwnHeads:
@@ -215,13 +226,24 @@ def split_heads(heads):
 
 @contextmanager
 def _inherited_by_workers():
-    """Start processes that are deaf to Ctrl-C from birth, before _begin_worker, and that keep the memory they free."""
-    before, environment = signal.signal(signal.SIGINT, signal.SIG_IGN), os.environ.copy()
+    """Start processes that are deaf to Ctrl-C from birth, before _begin_worker, and that keep the memory they free.
+
+    It takes seconds. What is pressed meanwhile is answered at the end, when no process is half started.
+    """
+    pressed, environment, has_masks = [], os.environ.copy(), hasattr(signal, "pthread_sigmask")  # not on Windows
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    if has_masks:
+        resource_tracker.ensure_running()  # now, because it unblocks Ctrl-C
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.environ.update(dict.fromkeys(KEEPS_MEMORY, str(2 ** 30)) | environment)
     try:
         yield
     finally:
+        if has_masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGINT, before)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)
         for name in KEEPS_MEMORY:
             if name not in environment:
                 del os.environ[name]

@@ -3,8 +3,8 @@
 Every random draw comes from the seed and the names of the two files, so a shard is the same whichever others are made,
 in whatever order and by however many jobs.
 """
-import hashlib
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from shards.audio import Audio
 from shards.files import seed_of
-from shards.split import other_talkers
+from shards.split import OtherTalkers, SpeechFiles, other_talkers
 from sound import talkers
 from sound.mixing import Noise, Speech
 from sound.noise_fields import noise_gain
@@ -55,14 +55,22 @@ def _with_talkers(rng, speech, pair, mixer, audio):
     return talkers.mix([speech, *others], talkers.draw(rng, [speech, *others], mixer.params), mixer.params)
 
 
-def talkers_beside(audio, speech, params):
-    """List the files of `speech` that one of them is mixed with, beside it or in its noise: audio.Audio, for PairPlan.
+def talkers_beside(speech, params):
+    """Tell which files of `speech` one of them is mixed with, beside it or in its noise, for PairPlan.
 
     Those beside it are of the same part of the split; a competing talker in the noise may be any other.
+
+    Returns
+    -------
+    callable, audio.Audio -> sequence of audio.Audio
+
     """
     if params.most_talkers > 1:
-        return other_talkers(audio, speech, params)
-    return [other for other in speech if other.sha256 != audio.sha256] if has_competing_talkers(params) else []
+        return other_talkers(speech, params)
+    if has_competing_talkers(params):
+        files = SpeechFiles(speech)
+        return lambda audio: OtherTalkers(files, audio.sha256)
+    return lambda audio: ()
 
 
 def has_competing_talkers(params):
@@ -83,12 +91,13 @@ class Mixture(NamedTuple):
 class PairPlan(NamedTuple):
     """Plan the shard of a speech and a noise file (plan.ShardPlan).
 
-    `talkers` are the speech files of others, who may compete in the noise, or speak beside it where Params has talkers.
+    `talkers` are the speech files of others, who may compete in the noise, or speak beside it where Params has talkers:
+    split.OtherTalkers, or nothing.
     """
 
     speech: Audio
     noise: Audio
-    talkers: list
+    talkers: Sequence
     path: Path
 
     @property
@@ -98,9 +107,8 @@ class PairPlan(NamedTuple):
 
     def digests(self):
         """Describe the files that the shard is made of, to tell when they were replaced."""
-        talkers = hashlib.sha256("".join(audio.sha256 for audio in self.talkers).encode()).hexdigest()
         return {"speech_sha256": self.speech.sha256, "noise_sha256": self.noise.sha256} | (
-            {"talkers_sha256": talkers} if self.talkers else {})
+            {"talkers_sha256": self.talkers.sha256} if self.talkers else {})
 
     def generator(self, number, params):
         """Make the random generator of the pair's excerpt of this number."""
@@ -109,15 +117,15 @@ class PairPlan(NamedTuple):
     def counts(self, mixer):
         """Count the azimuths of each excerpt: those that its head, which is drawn first, offers."""
         offered = [len(grid.azimuths) for grid in mixer.grids]
-        if len(set(offered)) == 1:
-            return offered[:1] * mixer.params.excerpts
         return [offered[mixer.draw_head(self.generator(number, mixer.params))]
                 for number in range(mixer.params.excerpts)]
 
     def count(self, mixer):
         """Count the samples of the shard."""
         params = mixer.params
-        return (1 if params.snr_range_db else len(params.snr_db)) * sum(self.counts(mixer))
+        offered = {len(grid.azimuths) for grid in mixer.grids}
+        azimuths = params.excerpts * offered.pop() if len(offered) == 1 else sum(self.counts(mixer))
+        return (1 if params.snr_range_db else len(params.snr_db)) * azimuths
 
     def talker(self, audio):
         """Give a function, rng -> excerpts.Clip of a competing talker."""

@@ -9,6 +9,7 @@ A shard is one for each recording (and noise), so that validation keeps whole re
 """
 import csv
 import itertools
+import os
 import unicodedata
 from collections import defaultdict
 from contextlib import suppress
@@ -20,6 +21,7 @@ import numpy as np
 from console import BadInput, sha256_of, warn
 from shards.audio import Audio, CutShort, ear_blocks
 from shards.files import seed_of
+from shards.reading import RECORDING
 from sound import kernels
 from sound.noise_fields import noise_gain
 
@@ -133,12 +135,12 @@ def _name_in(folder, name):
     """Give the name as the folder spells it: with / in place of a backslash, and accents composed or decomposed."""
     spellings = (name, name.replace("\\", "/"))
     spellings += tuple(unicodedata.normalize(form, each) for each in spellings for form in ("NFC", "NFD"))
-    return next((each for each in spellings if each and (folder / each).is_file()), name)
+    return next((each for each in spellings if each and os.path.isfile(folder / each)), name)
 
 
 def _duration_s(path, params):
     """Measure a file of two ears by reading it, as headers err: seconds; or, not raised, BadInput."""
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, False for a name longer than a file system takes
         return BadInput(f"{path.name} does not exist in {path.parent}")
     count = 0
     try:
@@ -164,6 +166,25 @@ def starts_of(recording, params):
         starts.append(here)
         azimuths.append(np.full(len(here), stretch.azimuth_deg, np.float32))
     return np.concatenate(starts), np.concatenate(azimuths)
+
+
+def windows(blocks, starts, length):
+    """Cut windows (length, channel) from blocks (n, channel), which are never in memory all at once.
+
+    `starts` ascend. Zeros stand for what lies behind the end: a resampler may end some samples early.
+
+    >>> blocks = iter(np.arange(9.0).reshape(3, 3, 1))
+    >>> [window[:, 0].tolist() for window in windows(blocks, [0, 2, 7], 4)]
+    [[0.0, 1.0, 2.0, 3.0], [2.0, 3.0, 4.0, 5.0], [7.0, 8.0, 0.0, 0.0]]
+    """
+    held, first = next(blocks), 0
+    for start in starts:
+        with suppress(CutShort, StopIteration):  # what it lacks was told when the labels were read
+            while first + len(held) < start + length:
+                gone = min(start - first, len(held))
+                held, first = np.concatenate((held[gone:], next(blocks))), first + gone
+        window = held[start - first:start - first + length]
+        yield np.pad(window, ((0, length - len(window)), (0, 0)))
 
 
 class RecordingPlan(NamedTuple):
@@ -194,13 +215,10 @@ class RecordingPlan(NamedTuple):
         """
         params = mixer.params
         rng = np.random.default_rng([params.seed, *seed_of(*self.names)])
-        blocks = []
-        with suppress(CutShort):  # what it lacks was told when the labels were read
-            blocks.extend(ear_blocks(self.recording.path, params, params.channels or None, tells_clipping=False))
-        signal = np.concatenate(blocks)
-        signal = np.pad(signal, ((0, params.stft_window_samples), (0, 0)))  # a resampler may end some samples early
-        for start, azimuth_deg in zip(*starts_of(self.recording, params)):
-            ears = np.ascontiguousarray(signal[start:start + params.sample_length].T)
+        starts, azimuths = starts_of(self.recording, params)
+        blocks = ear_blocks(self.recording.path, params, params.channels or None, tells_clipping=False)
+        for start, azimuth_deg, signal in zip(starts, azimuths, windows(blocks, starts, params.sample_length)):
+            ears = np.ascontiguousarray(signal.T)
             start_s = start / params.sample_rate_hz
             if not self.noise:
                 yield ears, azimuth_deg, np.inf, NO_NOISE, start_s
@@ -215,7 +233,7 @@ class RecordingPlan(NamedTuple):
         for ears, azimuth_deg, snr_db, field, start_s in self._ears_of_all(mixer, audio):
             cues = kernels.from_ears(ears, mixer.params)[np.newaxis].astype(np.float16)
             yield cues, {"labels": np.float32([azimuth_deg]), "snr_db": np.float32([snr_db]),
-                         "noise_field": np.array([field]), "hrir": np.array(["recording"]),
+                         "noise_field": np.array([field]), "hrir": np.array([RECORDING]),
                          "room_rt60_s": np.float32([np.nan]), "excerpt_start_s": np.float32([start_s])}
 
     def ears(self, row, mixer, audio):

@@ -40,7 +40,7 @@ class Remixer:
         if "talkers_sha256" in shard.params:
             if self._every is None:  # decodes the whole folder: once, not for every sample
                 self._every, _ = find_audio(self._folders["speech"], "--speech", params.excerpt_length, params)
-            talkers = talkers_beside(speech, self._every, params)
+            talkers = talkers_beside(self._every, params)(speech)
         plan = PairPlan(speech, noise, talkers, None)
         _require_same(plan, shard)
         return plan.ears(row, mixer, audio)

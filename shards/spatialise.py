@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import threading
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from shards.audio import AudioCache, audio_paths, find_audio, write_wav
 from shards.files import BY_SAMPLE, OF_TALKERS, open_folder, shard_name, write_shard
 from shards.folder import only_run
 from shards.recipe import PairPlan, has_competing_talkers, samples_of_pair, talkers_beside
+from shards.threads import in_threads
 from sound import mixing
 
 HEADS_TOLD = 5  # of many, described in lines of their own
@@ -49,12 +50,12 @@ def main(doc, split, argv=None, audio_cache=AudioCache):
             warn(f"Only one speech file: {params.excerpts} excerpts of it for each noise, "
                    "so that training can keep some for validation.")
         require_competing_talkers(speech, params)
+        beside = talkers_beside(speech, params)
         plans = [PairPlan(s, n, talkers, out / shard_name(s.name, n.name))
-                 for s in speech for talkers in [talkers_beside(s, speech, params)] for n in noise]
+                 for s in speech for talkers in [beside(s)] for n in noise]
         source = f"{len(speech)} speech x {len(noise)} noise files"
         heads, params = load_heads(params)
 
-    console.folder_for_output(out)
     made_with = scenes_with(heads, params)
     with only_run(out):
         missing = _missing(plans, made_with, out, args.overwrite)
@@ -219,14 +220,13 @@ def _make_shards(plans, mixer, audio, made_with, jobs, title):
     audio. On Ctrl-C every thread drops its shard first.
     """
     stop = threading.Event()
-    with ThreadPoolExecutor(jobs) as pool:
-        made = [pool.submit(_make_shard, plan, mixer, audio, made_with, stop) for plan in plans]
-        try:
-            for future in console.progress(as_completed(made), total=len(made), unit="shard", desc=title):
-                future.result()
-        finally:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
+
+    def make(plan):
+        _make_shard(plan, mixer, audio, made_with, stop)
+
+    with closing(in_threads(make, plans, jobs, stop)) as made:
+        for _ in console.progress(made, total=len(plans), unit=" shards", desc=title):
+            pass
 
 
 def _make_shard(plan, mixer, audio, made_with, stop):

@@ -1,4 +1,7 @@
 """The one split into training and validation: whole speech files; a single file is split by time."""
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,24 +39,74 @@ class Split(NamedTuple):
         return starts >= self.border
 
 
-def other_talkers(audio, speech, params):
-    """List the speech files that may speak beside one: the others of its part of the split, or all where it has none.
+class OtherTalkers(Sequence):
+    """List the speech files but those of one digest, without a list of its own: of 10,000 files each has 9,999 others.
+
+    >>> from types import SimpleNamespace
+    >>> speech = SpeechFiles(SimpleNamespace(sha256=digest) for digest in "aabc")
+    >>> [other.sha256 for other in OtherTalkers(speech, "a")], OtherTalkers(speech, "b")[2].sha256
+    (['b', 'c'], 'c')
+    """
+
+    def __init__(self, files, digest):
+        self._files, self._digest, self._left_out = files, digest, files.places.get(digest, ())
+
+    def __len__(self):
+        return len(self._files) - len(self._left_out)
+
+    def __getitem__(self, number):
+        number = range(len(self))[number]
+        for place in self._left_out:
+            number += place <= number
+        return self._files[number]
+
+    @property
+    def sha256(self):
+        """Compute a digest of which files they are."""
+        return hashlib.sha256(f"{self._files.sha256} without {self._digest}".encode()).hexdigest()
+
+
+class SpeechFiles(list):
+    """Hold speech files (audio.Audio), a digest of all of them, and at which places the digest of each stands."""
+
+    def __init__(self, files):
+        super().__init__(files)
+        self.places = defaultdict(list)
+        for place, each in enumerate(self):
+            self.places[each.sha256].append(place)
+        self.sha256 = hashlib.sha256(" ".join(each.sha256 for each in self).encode()).hexdigest()
+
+
+def other_talkers(speech, params):
+    """Tell which speech files may speak beside one: the others of its part of the split, or all where it has none.
 
     So a talker that training keeps for validation is in no sample that trains.
 
+    Parameters
+    ----------
+    speech : list of audio.Audio
+    params : Params, for validation_share
+
+    Returns
+    -------
+    callable, audio.Audio -> OtherTalkers
+
+    Examples
+    --------
     >>> from types import SimpleNamespace
     >>> from params import Params
     >>> speech = [SimpleNamespace(sha256=digest) for digest in "aabcde"]
-    >>> [other.sha256 for other in other_talkers(speech[0], speech, Params())]       # of 5 files 1 is kept, here c
+    >>> beside = other_talkers(speech, Params())
+    >>> [other.sha256 for other in beside(speech[0])]       # of 5 files 1 is kept, here c
     ['b', 'd', 'e']
-    >>> len(other_talkers(speech[3], speech, Params()))
+    >>> len(beside(speech[3]))
     5
+
     """
-    others = [other for other in speech if other.sha256 != audio.sha256]
-    if not others:
-        return []
-    kept = split((each.sha256 for each in speech), None, None, params).validation_files
-    return [other for other in others if (other.sha256 in kept) == (audio.sha256 in kept)] or others
+    every = SpeechFiles(speech)
+    kept = split(every.places, None, None, params).validation_files if len(every.places) > 1 else frozenset()
+    parts = [SpeechFiles(each for each in speech if (each.sha256 in kept) == is_kept) for is_kept in (False, True)]
+    return lambda audio: OtherTalkers(parts[audio.sha256 in kept], audio.sha256) or OtherTalkers(every, audio.sha256)
 
 
 def split(digests, starts_of_one, duration, params):

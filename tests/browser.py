@@ -1,12 +1,12 @@
 """A headless Chromium as tests drive it: by the DevTools protocol over a pipe, with no library and no port."""
 import base64
-import fcntl
 import json
 import os
 import select
 import shutil
 import subprocess
 import time
+from contextlib import suppress
 from itertools import count
 
 import pytest
@@ -21,15 +21,19 @@ KEYS = {" ": ("Space", 32), "ArrowLeft": ("ArrowLeft", 37), "ArrowRight": ("Arro
 SHIFT = 8
 
 
+class Navigated(Exception):
+    """The page went to another one before it could answer."""
+
+
 class Browser:
     """A page of a Chromium, for a `with`. `faults` lists what it complained of, what its CSP refused included."""
 
-    def __init__(self, profile, width=1280, height=900, is_dark=False, is_phone=False):
+    def __init__(self, profile, width=1280, height=900, is_dark=False, is_phone=False, flags=()):
         # Chromium reads at descriptor 3 and writes at 4; ours stand above, so that neither covers another.
         to_read, self._to = _pipe()
         self._from, to_write = _pipe()
         self._process = subprocess.Popen(
-            [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"], stdout=subprocess.DEVNULL,
+            [CHROMIUM, *FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"], stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, pass_fds=(3, 4),
             preexec_fn=lambda: (os.dup2(to_read, 3), os.dup2(to_write, 4)))
         os.close(to_read)
@@ -63,6 +67,8 @@ class Browser:
         while True:
             answer = self._message()
             if answer.get("id") == message["id"]:
+                if "navigated" in answer.get("error", {}).get("message", ""):
+                    raise Navigated(answer)
                 assert "error" not in answer, answer
                 return answer["result"]
             if answer.get("method") == "Runtime.exceptionThrown":
@@ -79,10 +85,22 @@ class Browser:
         message, _, self._left = self._left.partition(b"\0")
         return json.loads(message)
 
-    def open(self, path):
-        """Open a file and wait until it is there."""
-        self.call("Page.navigate", url=path.as_uri())
-        self.wait_for("document.readyState === 'complete' && location.protocol === 'file:'")
+    def open(self, address):
+        """Open a file, or the address of a page, and wait until it is there."""
+        self.call("Page.navigate", url=address if isinstance(address, str) else address.as_uri())
+        self.wait_for("document.readyState === 'complete' && location.protocol !== 'about:'")
+
+    def choose(self, selector, *paths):
+        """Choose files in a field for them."""
+        told = self.call("Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)})")
+        self.call("DOM.setFileInputFiles", files=[str(path) for path in paths], objectId=told["result"]["objectId"])
+
+    def drop(self, selector, *paths):
+        """Drag files onto an element and drop them."""
+        x, y, width, height = self._box(selector)
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.call("Input.dispatchDragEvent", type=kind, x=x + width / 2, y=y + height / 2,
+                      data={"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1})
 
     def eval(self, code):
         """Evaluate JavaScript and return its value."""
@@ -94,18 +112,23 @@ class Browser:
         """Wait until JavaScript gives something true, and return it."""
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
-            if value := self.eval(code):
-                return value
+            with suppress(Navigated):
+                if value := self.eval(code):
+                    return value
             time.sleep(0.05)
         raise AssertionError(f"never true: {code}")
 
     def click(self, selector, share=0.5):
         """Click on an element, at a share of its width."""
-        box = self.eval(f"(e => {{e.scrollIntoView({{block: 'center'}}); const b = e.getBoundingClientRect(); "
-                        f"return [b.x, b.y, b.width, b.height]}})(document.querySelector({json.dumps(selector)}))")
-        at = {"x": box[0] + share * box[2], "y": box[1] + box[3] / 2, "button": "left", "clickCount": 1}
+        x, y, width, height = self._box(selector)
+        at = {"x": x + share * width, "y": y + height / 2, "button": "left", "clickCount": 1}
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, **at)
+
+    def _box(self, selector):
+        """Scroll an element into view, and return its x, y, width and height."""
+        return self.eval(f"(e => {{e.scrollIntoView({{block: 'center'}}); const b = e.getBoundingClientRect(); "
+                         f"return [b.x, b.y, b.width, b.height]}})(document.querySelector({json.dumps(selector)}))")
 
     def press(self, key, shift=False):
         """Press a key of KEYS."""
@@ -122,6 +145,8 @@ class Browser:
 
 def _pipe():
     """Open a pipe whose ends are numbered from 10 up."""
+    import fcntl
+
     ends = []
     for end in os.pipe():
         ends.append(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10))

@@ -1,15 +1,24 @@
 """Fixtures that several rooms share: real wavs of a few talkers, shards made of them, a way to write a wav."""
-import fcntl
 import os
+import shutil
+import signal
+import time
 
 import numpy as np
 import pytest
 import soundfile as sf
 from helpers import run_process, run_script, write_models
+from hypothesis import HealthCheck, settings
 
 from params import Params
 
+MOST_TO_WAIT_S = 600
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # same results on every machine
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None, max_examples=20,
+                          suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.load_profile("repeatable")
+
+collect_ignore = ["two_devices.py", "train_worker.py"]   # run as processes of their own, by test_devices.py
 
 
 @pytest.fixture(scope="session")
@@ -19,12 +28,23 @@ def once(tmp_path_factory):
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     def folder(name, make):
-        with open(base / f"{name}.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (base / name).exists():
-                (base / f"{name}.partial").mkdir()
-                make(base / f"{name}.partial")
-                (base / f"{name}.partial").rename(base / name)
+        partial, deadline = base / f"{name}.partial", time.monotonic() + MOST_TO_WAIT_S
+        while not (base / name).exists():
+            try:
+                partial.mkdir()  # which one worker can; the others wait
+            except FileExistsError:
+                assert time.monotonic() < deadline, f"the worker that makes {name} ended without it"
+                time.sleep(0.1)
+                continue
+            if (base / name).exists():  # it was finished in between
+                partial.rmdir()
+                break
+            try:
+                make(partial)
+                partial.rename(base / name)
+            except BaseException:
+                shutil.rmtree(partial, ignore_errors=True)
+                raise
         return base / name
     return folder
 
@@ -90,3 +110,11 @@ def write(tmp_path):
         sf.write(tmp_path / name, np.asarray(signal), sample_rate_hz, subtype=subtype)
         return tmp_path / name
     return wav
+
+
+@pytest.fixture
+def ctrl_c():
+    """Let this test's process hear Ctrl-C as a script's does, and give what presses it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)

@@ -3,6 +3,7 @@ import hashlib
 import importlib.util
 import io
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,16 +15,25 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 import sofar
 from scipy.signal import fftconvolve
 
 import console
 import hrir
 from network.peaks import presence_targets
+from network.tracks import Source, Track
 from params import Params
+from scores.exports import Localised
 
 ROOT = Path(__file__).resolve().parents[1]
 PARAMS = Params()
+posix_only = pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals, limits or names")
+HOSTILE_NAME = "</title><script>document.title='hit'</script>\"'&.wav"
+RECORDING_S = 20.0
+TIME_S = np.arange(0.51, 19.5, 0.1)                                  # 190 rows
+MADE_WITH = {"model": "models/<best>.keras", "hop_s": 0.1, "head": None, "balance": "auto", "smoothing": True,
+             "swap_ears": False, "channels": [1, 2]}
 
 
 class Done(NamedTuple):
@@ -42,7 +52,7 @@ def run_script(script, *args, status=0, cwd=ROOT):
     main = _module_of(script).main
     with _as_if_started(script, cwd), redirect_stdout(printed), redirect_stderr(complaints):
         ended = console.run(lambda: main(list(map(str, args))))
-    done = Done(*(stream.buffer.getvalue().decode() for stream in (printed, complaints)))
+    done = Done(printed.buffer.getvalue().decode(), without_progress(complaints.buffer.getvalue().decode()))
     assert ended == status, f"{script} ended with {ended}, not {status}: {done.stderr[-2000:]}"
     return done
 
@@ -76,11 +86,20 @@ def run_process(script, *args, status=0, cwd=ROOT, encoding="utf-8", **options):
                           stdin=subprocess.DEVNULL, timeout=280, **options)
     assert done.returncode == status, f"{script} exited {done.returncode}, not {status}: {done.stderr[-2000:]}"
     assert "Traceback" not in done.stderr, done.stderr[-2000:]
+    done.stderr = without_progress(done.stderr)
     return done
+
+
+def without_progress(text):
+    """Take away the lines of progress, which a slow machine sees more of."""
+    return re.sub(r"^.*: \d+ % done, about \d+ (s|min) left\.\n", "", text, flags=re.MULTILINE)
 
 
 def start_process(script, *args, **options):
     """Start a script in a process that hears Ctrl-C, which a shell lets its background jobs ignore."""
+    if os.name != "posix":
+        pytest.skip("Windows sends no signals to one process")
+
     def hear_ctrl_c():
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -200,3 +219,22 @@ def write_models(folder, params):
         network.calibrate(predictors, rng.uniform(0, 10, 400), of_noise=predictors + 1)
     network.save(folder / "best.keras")
     export(network, folder / "best.onnx")
+
+
+def source_by_hand(azimuth_deg, start_s, end_s, half_width_deg=10.0):
+    """A source that is heard at one azimuth for a time, in the rows of TIME_S."""
+    heard = (start_s <= TIME_S) & (end_s > TIME_S)
+    values = [np.where(heard, value, np.nan) for value in (azimuth_deg, half_width_deg, 0.9)]
+    return Source(TIME_S, *values, np.full(len(TIME_S), -20.0))
+
+
+def localised_by_hand(several=True, **changes):
+    """A recording in which one is heard on the left from 2 to 8 s, and on the right, another if several, from 6 s."""
+    left, right = source_by_hand(-40.0, 2, 8), source_by_hand(70.0, 12, 18)
+    track = Track(TIME_S, *(np.where(np.isfinite(one), one, other) for one, other in zip(left[1:3], right[1:3])),
+                  left.level_db, np.zeros(len(TIME_S), bool))
+    spectrogram = np.random.default_rng(0).random((321, 1000)).astype(np.float32)
+    values = {"name": HOSTILE_NAME, "track": track, "sources": [left, source_by_hand(70.0, 6, 18)] if several else None,
+              "seconds": RECORDING_S, "spectrogram": spectrogram, "sample_rate_hz": 16_000, "made_with": MADE_WITH,
+              "summary": "two sources & more.", "warnings": ["This recording is <i>clipped</i>."]}
+    return Localised(**(values | changes))

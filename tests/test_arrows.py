@@ -21,11 +21,11 @@ ROOMS = {  # a row a room: whose modules it may import besides its own
     "scores": FOUNDATION,
     "network": FOUNDATION | {"hrir", "scores"},
 }
-SCRIPTS = {"SpatialiseTRAIN", "SpatialiseTEST", "TrainingCNN", "Testing", "Localise", "tour"}
+SCRIPTS = {"SpatialiseTRAIN", "SpatialiseTEST", "TrainingCNN", "Testing", "Localise", "tour", "make"}
 ABOVE_ALL = {"tools", "benchmarks"}
 LOADS_TENSORFLOW = {"network.model", "network.cnn", "network.layers", "network.segmented", "network.original",
                     "network.windowed", "network.backend", "network.devices", "network.training", "network.graph"}
-MOST_AT_THE_ROOT = 10
+MOST_AT_THE_ROOT = 11
 
 
 def python_files(root=ROOT):
@@ -62,7 +62,7 @@ def test_every_file_belongs_to_a_room_or_is_a_script():
     assert ROOMS.keys() <= {room_of(name) for name in FILES}
 
 
-def test_at_most_ten_files_stand_at_the_root():
+def test_at_most_eleven_files_stand_at_the_root():
     assert len(list(ROOT.glob("*.py"))) <= MOST_AT_THE_ROOT
 
 

@@ -1,4 +1,5 @@
 """How scripts end, and how files are written."""
+import ast
 import errno
 import io
 import os
@@ -13,13 +14,33 @@ from helpers import ROOT, one_sentence
 import console
 from console import BadInput
 
+SCRIPTS = ["Localise.py", "SpatialiseTEST.py", "SpatialiseTRAIN.py", "Testing.py", "TrainingCNN.py"]
 
-@pytest.fixture
-def ctrl_c():
-    """Let this test's process hear Ctrl-C as a script's does, and give what presses it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield lambda: signal.raise_signal(signal.SIGINT)
-    signal.signal(signal.SIGINT, before)
+
+def test_a_log_gets_a_line_when_it_is_time_and_nothing_of_what_is_short(monkeypatch, capsys):
+    for _ in console.progress(range(3), desc="short"):
+        pass
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(console, "FIRST_LINE_S", 0.0)
+    with console.progress(total=400, desc="epoch 1/2") as bar:
+        for elapsed_s, done in ((100, 4), (130, 64), (150, 100), (700, 202)):  # the start-up took 100 s
+            monkeypatch.setattr(type(bar), "format_dict", {"elapsed": elapsed_s})
+            bar.n = done
+            bar.refresh()
+    assert capsys.readouterr().err == ("epoch 1/2: 16 % done, about 3 min left.\n"  # the next is due a minute later
+                                       "epoch 1/2: 50 % done, about 10 min left.\n")
+
+
+def test_a_terminal_gets_a_bar_in_words(monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with console.progress(total=40, unit=" shards", desc="SpatialiseTRAIN") as bar:
+        bar.update(10)
+        bar.refresh()
+    assert "25 % |" in terminal.getvalue()
+    assert "10 of 40 shards, 00:00 so far, 00:0" in terminal.getvalue()
+    assert " left" in terminal.getvalue()
 
 
 @pytest.mark.parametrize(("ending", "status"), [(None, 0), (BadInput("silent"), 2), (KeyboardInterrupt(), 130)])
@@ -48,6 +69,43 @@ def test_ctrl_c_that_other_code_turns_into_its_own_error_is_still_ctrl_c(ctrl_c,
 
     assert console.run(main) == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_a_script_is_imported_ends_it_with_one_line():
+    code = "import console, time; console.end_at_ctrl_c(); print('imports', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, preexec_fn=hear_ctrl_c) as running:
+        assert running.stdout.readline() == "imports\n"
+        running.send_signal(signal.SIGINT)
+        assert running.stderr.read() == "-c: interrupted.\n"
+    assert running.returncode == 130
+
+
+def hear_ctrl_c():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def test_ctrl_c_pressed_again_after_a_script_has_cleaned_up_ends_it(ctrl_c):
+    console.end_at_ctrl_c()
+    imports = signal.getsignal(signal.SIGINT)
+    assert console.run(ctrl_c) == 130
+    assert signal.getsignal(signal.SIGINT) is imports
+
+
+def test_who_ignores_ctrl_c_goes_on_ignoring_it(ctrl_c):
+    """As a shell lets what runs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    console.end_at_ctrl_c()
+    assert console.run(ctrl_c) == 0
+
+
+@pytest.mark.parametrize("script", [*SCRIPTS, "tools/make_demo_audio.py"])
+def test_scripts_import_the_console_before_all_that_takes_time(script):
+    code = ast.parse((ROOT / script).read_text(encoding="utf-8")).body
+    called, = (number for number, node in enumerate(code) if "end_at_ctrl_c" in ast.dump(node))
+    before = {name.name for node in code[:called] if isinstance(node, ast.Import) for name in node.names}
+    assert before <= {"console", "sys"}
+    assert {node.module for node in code[:called] if isinstance(node, ast.ImportFrom)} <= {"pathlib"}
 
 
 def test_a_fault_of_the_program_keeps_its_traceback(ctrl_c):
@@ -121,30 +179,46 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "a.txt"]
 
 
-def _fail_halfway(path):
+def _fail_halfway(path, problem):
     with console.atomic_write(path) as partial:
         partial.write_text("half")
-        raise ValueError("a fault")
+        raise problem
 
 
 def test_a_file_that_fails_halfway_leaves_the_one_before(tmp_path):
     (tmp_path / "a.txt").write_text("before")
     with pytest.raises(ValueError, match="a fault"):
-        _fail_halfway(tmp_path / "a.txt")
+        _fail_halfway(tmp_path / "a.txt", ValueError("a fault"))
     assert (tmp_path / "a.txt").read_text() == "before"
     assert list(tmp_path.iterdir()) == [tmp_path / "a.txt"]
 
 
 def test_work_that_was_stopped_is_not_blamed_on_the_disk(tmp_path):
     with pytest.raises(InterruptedError):
-        _stop_halfway(tmp_path / "a.txt")
+        _fail_halfway(tmp_path / "a.txt", InterruptedError())
     assert not list(tmp_path.iterdir())
 
 
-def _stop_halfway(path):
-    with console.atomic_write(path) as partial:
-        partial.write_text("half")
-        raise InterruptedError
+@pytest.mark.parametrize(("number", "words"), [
+    (errno.ENOSPC, "because the disk is full; free some space and run the same command again"),
+    (errno.EDQUOT, "because the quota of disk space is used up; free some space"),
+    (errno.EFBIG, r"because no file may be so large here; raise the limit \(ulimit -f\)"),
+    (errno.EROFS, r"\(Read-only file system\); choose a folder you may write to")])
+def test_a_disk_that_refuses_is_told_and_leaves_the_file_before(tmp_path, number, words):
+    (tmp_path / "a.txt").write_text("before")
+    with pytest.raises(console.CannotWrite, match=rf"a\.txt cannot be written {words}"):
+        _fail_halfway(tmp_path / "a.txt", OSError(number, os.strerror(number)))
+    assert (tmp_path / "a.txt").read_text() == "before"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.txt"]
+
+
+def test_two_writers_of_one_file_do_not_write_into_each_other(tmp_path):
+    with console.atomic_write(tmp_path / "a.txt") as first:
+        first.write_text("first")
+        with console.atomic_write(tmp_path / "a.txt") as second:
+            second.write_text("second")
+        assert (tmp_path / "a.txt").read_text() == "second"
+    assert (tmp_path / "a.txt").read_text() == "first"
 
 
 def test_a_folder_that_cannot_be_made_is_bad_input(tmp_path):

@@ -15,7 +15,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import console
 from console import BadInput
-from network.light import LightNetwork
+from network.light import LightNetwork, sealed
 
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden" / "cues.npz"
 RANDOM_SAMPLES = 256
@@ -78,7 +78,7 @@ def export(network, out):
         raise BadInput(f"tools/export.py needs the package onnx ({problem}); install it with pip install -r "
                        "requirements-dev.txt.") from problem
     with console.atomic_write(out) as partial:
-        partial.write_bytes(graph_of(network).SerializeToString())
+        partial.write_bytes(sealed(graph_of(network).SerializeToString()))
         exported = LightNetwork.load(partial)
         difference = difference_of(network, exported, cues_to_compare(network.params))
         if difference.median_deg > MOST_MEDIAN_DEG or difference.greatest_deg > MOST_DEG:

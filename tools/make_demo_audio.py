@@ -9,22 +9,29 @@ noise that fluctuates for testing.
 All comes from a seed: the same bytes with the same versions. A folder with other audio in it is
 left alone. Scores for publication need real speech: see the README.
 """
-import ctypes
-import re
-import shutil
 import sys
-import tempfile
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
-import soundfile as sf
-from scipy.signal import fftconvolve
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 import console
+
+if __name__ == "__main__":
+    console.end_at_ctrl_c()  # while what follows is imported
+
+import ctypes
+import os
+import re
+import shutil
+import tempfile
+from typing import NamedTuple
+
+import numpy as np
+from scipy.signal import fftconvolve
+
 from console import BadInput
+from shards.audio import write_wav
+from shards.folder import only_run
 
 SPEECH_RMS, NOISE_RMS = 0.05, 0.05  # of full scale: crest factors up to 20 fit
 NOISE_S = 12.0
@@ -123,13 +130,14 @@ class Espeak:
             raise BadInput("The package espeakng-loader is missing; run pip install -r requirements.txt.") from problem
         data = Path(espeakng_loader.get_data_path())
         self.short_path = None
-        if len(str(data).encode()) > LONGEST_DATA_PATH:
+        if len(as_c_path(data)) > LONGEST_DATA_PATH:
             self.short_path = tempfile.TemporaryDirectory()
             data = shutil.copytree(data, Path(self.short_path.name) / data.name)
         self.library = ctypes.CDLL(str(espeakng_loader.get_library_path()))
-        self.sample_rate_hz = self.library.espeak_Initialize(self.SYNCHRONOUS, 0, str(data).encode(), 0)
+        self.sample_rate_hz = self.library.espeak_Initialize(self.SYNCHRONOUS, 0, as_c_path(data), 0)
         if self.sample_rate_hz <= 0:
-            raise BadInput(f"eSpeak NG cannot read its voices in {data}; install espeakng-loader again.")
+            raise BadInput(f"eSpeak NG cannot read its voices in {data}; install espeakng-loader again, on Windows in "
+                           "a folder of ASCII letters.")
         self.library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
         self.heard = []
         self.callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int,
@@ -153,6 +161,11 @@ class Espeak:
                                   None, None)
         self.library.espeak_Synchronize()
         return np.concatenate(self.heard)
+
+
+def as_c_path(path):
+    """Write a path as C opens it: in the code page of Windows, which lacks letters that a name may have."""
+    return str(path).encode("mbcs", errors="replace") if sys.platform == "win32" else os.fsencode(path)
 
 
 def at_level(signal, rms):
@@ -226,7 +239,7 @@ def make(seed):
 
 def holds_only_demo(folder):
     """Whether a folder holds nothing but its README and demo files: such a one may be filled or completed."""
-    return all(re.fullmatch(r"README\.md|\..*|demo_\w[\w-]*\.wav(\.partial)?", p.name) for p in folder.rglob("*"))
+    return all(re.fullmatch(r"README\.md|\..*|demo_\w[\w-]*\.wav(\..*)?", p.name) for p in folder.rglob("*"))
 
 
 def main(argv=None):
@@ -237,14 +250,13 @@ def main(argv=None):
     args = parser.parse_args(argv)
     folders, rate = make(args.seed)
     for name, files in folders.items():
-        folder = console.folder_for_output(args.root / name)
-        if not holds_only_demo(folder):
-            print(f"{name}: left alone, it holds other audio.")
-            continue
-        missing = {file: signal for file, signal in files.items() if not (folder / file).exists()}
-        for file, signal in missing.items():
-            with console.atomic_write(folder / file) as partial:
-                sf.write(partial, signal, rate, subtype="PCM_16", format="WAV")
+        with only_run(args.root / name) as folder:
+            if not holds_only_demo(folder):
+                print(f"{name}: left alone, it holds other audio.")
+                continue
+            missing = {file: signal for file, signal in files.items() if not (folder / file).exists()}
+            for file, signal in missing.items():
+                write_wav(folder / file, signal, rate)
         print(f"{name}: {len(files)} demo files, {len(missing)} of them made now.")
 
 

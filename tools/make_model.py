@@ -33,7 +33,7 @@ from shards.audio import AudioCache, find_audio
 from shards.recipe import PairPlan, samples_of_pair
 from sound import mixing
 
-SAMPLES = 1_769_472                 # 24 epochs of 73,728
+SAMPLES = 3_833_856                 # 52 epochs of 73,728
 AZIMUTH_DEG = tuple(2.5 * step for step in range(-36, 37))
 KEMAR_WEIGHT, PEOPLE_WEIGHT = 3, 7  # of 10 mixtures
 OWN_HEAD_SHARE = 0.3

@@ -85,7 +85,7 @@ def read_run(folder):
     if network.params.model != "cnn" or network.params.loss != "distribution":
         raise BadInput(f"{folder} holds no default network, and the card describes no other; name another --model.")
     try:
-        with open(folder / "history.csv", newline="") as file:
+        with open(folder / "history.csv", newline="", encoding="utf-8") as file:
             history = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
         run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from helpers import PARAMS
 
+from network import smoothing
 from network.readout import read_out, soft_labels
 from network.smoothing import Chain
 
@@ -88,3 +89,14 @@ def test_a_source_moves_as_far_in_a_second_whatever_the_hop(hop_s):
     inner = likely[12:25] - likely[:5].mean()   # without what turns have spread
     width_deg = np.sqrt((inner * (5 * np.arange(-6, 7)) ** 2).sum() / inner.sum())
     assert width_deg == pytest.approx(12 * np.sqrt(2), rel=0.25)
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 7, 20, 1000])
+def test_smoothing_in_parts_gives_what_smoothing_at_once_does(monkeypatch, rows_at_once):
+    monkeypatch.setattr(smoothing, "ROWS_AT_ONCE", rows_at_once)
+    chain, rng = Chain(PARAMS, hop_s=0.1), np.random.default_rng(0)
+    distribution, odds = rng.dirichlet(np.full(37, 0.1), 20), np.append(rng.normal(0, 3, 19), -np.inf)
+    whole, parts = chain.smoothed(chain.evidence(distribution, odds)), np.full((20, 2, 37), np.nan)
+    for part, probabilities in chain.smoothed_parts(distribution, odds):
+        parts[part] = probabilities
+    np.testing.assert_allclose(parts, whole, rtol=1e-12)

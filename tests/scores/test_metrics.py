@@ -50,3 +50,14 @@ def test_dropping_the_least_sure_keeps_the_right_ones():
     assert correct_percent[-1] == 60
     assert np.all(correct_percent[kept_percent <= 60] == 100)
     assert np.all(np.diff(kept_percent) > 0)
+
+
+def test_each_group_is_scored_by_its_own_rows():
+    rng = np.random.default_rng(0)
+    groups, predicted_deg, true_deg = rng.choice(["b", "a", "cc"], 50), rng.normal(0, 9, 50), np.zeros(50)
+    stated_deg = [rng.uniform(0, 9, 50), rng.uniform(0, 20, 50)]
+    by_group = metrics.score_by(groups, predicted_deg, true_deg, stated_deg)
+    assert list(by_group) == ["a", "b", "cc"]
+    for group, figures in by_group.items():
+        rows = groups == group
+        assert figures == metrics.score(predicted_deg[rows], true_deg[rows], [each[rows] for each in stated_deg])

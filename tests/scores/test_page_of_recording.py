@@ -9,34 +9,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 from browser import Browser, needs_chromium
+from helpers import TIME_S, localised_by_hand
 
-from network.tracks import Source, Track
+from network.tracks import Track
 from scores import page
-from scores.exports import Localised
-
-HOSTILE = "</title><script>document.title='hit'</script>\"'&.wav"
-SECONDS = 20.0
-TIME_S = np.arange(0.51, 19.5, 0.1)                                  # 190 rows
-MADE_WITH = {"model": "models/<best>.keras", "hop_s": 0.1, "head": None, "balance": "auto", "smoothing": True,
-             "swap_ears": False, "channels": [1, 2]}
-
-
-def source(azimuth_deg, start_s, end_s, half_width_deg=10.0):
-    heard = (start_s <= TIME_S) & (end_s > TIME_S)
-    values = [np.where(heard, value, np.nan) for value in (azimuth_deg, half_width_deg, 0.9)]
-    return Source(TIME_S, *values, np.full(len(TIME_S), -20.0))
-
-
-def localised(several=True, **changes):
-    """A recording in which one is heard on the left from 2 to 8 s, and on the right, another if several, from 6 s."""
-    left, right = source(-40.0, 2, 8), source(70.0, 12, 18)
-    track = Track(TIME_S, *(np.where(np.isfinite(one), one, other) for one, other in zip(left[1:3], right[1:3])),
-                  left.level_db, np.zeros(len(TIME_S), bool))
-    spectrogram = np.random.default_rng(0).random((321, 1000)).astype(np.float32)
-    values = {"name": HOSTILE, "track": track, "sources": [left, source(70.0, 6, 18)] if several else None,
-              "seconds": SECONDS, "spectrogram": spectrogram, "sample_rate_hz": 16_000, "made_with": MADE_WITH,
-              "summary": "two sources & more.", "warnings": ["This recording is <i>clipped</i>."]}
-    return Localised(**(values | changes))
 
 
 def flac():
@@ -49,7 +25,7 @@ def flac():
 
 @pytest.fixture(scope="module")
 def text():
-    return page.html(localised(), "audio/flac", flac(), "../all_recordings.html")
+    return page.html(localised_by_hand(), "audio/flac", flac(), [("← All recordings", "../all_recordings.html")])
 
 
 def test_names_and_warnings_stay_text(text):
@@ -62,7 +38,7 @@ def test_names_and_warnings_stay_text(text):
 def test_nothing_is_fetched(text):
     assert "http:" not in text.replace("http://www.w3.org/2000/svg", "")
     assert "https:" not in text
-    assert set(re.findall(r'(?:src|href)="(.{11})', text)) == {"data:image/", "../all_reco"}
+    assert set(re.findall(r'(?:src|href)="(.{6})', text)) == {"data:,", "data:i", "../all"}
     assert set(re.findall(r"url\((.*?)\)", text)) == set()
 
 
@@ -95,7 +71,8 @@ def test_the_list_says_everything_without_a_script(text):
 
 
 def test_of_nobody_the_page_says_so():
-    nobody = localised(several=False, track=Track(TIME_S, *np.full((2, 190), np.nan), np.zeros(190), np.zeros(190)))
+    silent = Track(TIME_S, *np.full((2, 190), np.nan), np.zeros(190), np.zeros(190))
+    nobody = localised_by_hand(several=False, track=silent)
     text = page.html(nobody, "audio/flac", b"")
     assert "<p>Nothing was heard.</p>" in text
     assert 'class="back"' not in text
@@ -103,7 +80,7 @@ def test_of_nobody_the_page_says_so():
 
 
 def test_a_track_is_drawn_right_on_top_within_the_recording():
-    text = page.html(localised(several=False, warnings=[]), "audio/flac", b"")
+    text = page.html(localised_by_hand(several=False, warnings=[]), "audio/flac", b"")
     lines = re.findall(r'class="line" d="(.*?)"', text)
     numbers = np.array([[float(each) for each in pair.split()] for pair in re.findall(r"[\d.]+ -?[\d.]+", lines[0])])
     assert numbers[:, 0].min() == pytest.approx(1.96, abs=0.02)
@@ -116,13 +93,13 @@ def test_a_track_is_drawn_right_on_top_within_the_recording():
 def test_the_spectrogram_has_the_highest_frequency_on_top_and_dark_where_loud():
     power = np.full((320, 10), 1e-9)
     power[300:] = 1.0
-    grey = page._grey(power)
+    grey = page.grey_levels(power)
     assert grey.shape == (160, 10)
     assert grey[:10].max() < grey[10:].min()
 
 
 def test_the_index_opens_each_page_under_its_name():
-    rows = [page.row(localised(), "deep/a#b?.html"), page.row(localised(warnings=[]), "t\udce9.html")]
+    rows = [page.row(localised_by_hand(), "deep/a#b?.html"), page.row(localised_by_hand(warnings=[]), "t\udce9.html")]
     text = page.index(rows)
     assert re.findall(r'<a href="(.*?)">(.*?)</a>', text) == [("deep/a%23b%3F.html", "deep/a#b?"),
                                                               ("t%E9.html", "t?")]
@@ -267,7 +244,7 @@ def test_a_foreign_script_is_refused(opened, text):
 @needs_chromium
 def test_a_long_recording_lies_beside_its_page(opened, tmp_path):
     (tmp_path / "50% talk#1.ears.flac").write_bytes(flac())
-    content = page.html(localised(), "audio/flac", "50% talk#1.ears.flac")
+    content = page.html(localised_by_hand(), "audio/flac", "50% talk#1.ears.flac")
     browser = opened(content)
     go(browser, 7)
     assert "40° left" in now(browser)

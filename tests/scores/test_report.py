@@ -15,7 +15,8 @@ from helpers import PARAMS, run_script
 import Testing
 from console import BadInput
 from scores import metrics, report, tables
-from shards.files import open_shards, read_samples
+from shards.files import open_shards
+from shards.reading import read_samples
 from shards.remix import Remixer
 from sound import kernels
 

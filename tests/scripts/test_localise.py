@@ -1,7 +1,6 @@
 """Localise.py on recordings: two talkers where they are, gaps where nobody is, and refusals in one sentence."""
 import argparse
 import csv
-import io
 import json
 import re
 
@@ -215,27 +214,25 @@ def test_channels_are_picked_as_asked(write):
     assert np.array_equal(np.concatenate(one._hear.seen), np.concatenate(other._hear.seen))
 
 
-def test_live_shows_a_file_played_through_it(talk):
-    screen = io.StringIO()
-    playing = tracker()
-    signal = talk[0].astype(np.float32)
-    Localise.live((signal[at:at + 1600] for at in range(0, len(signal), 1600)), playing, file=screen)
-    frames = screen.getvalue().split("\r")[1:]
-    assert len(frames) == len(playing.track().time_s)
-    assert "10 degrees right ± 1" in frames[0]
-    assert frames[0].index("#") > frames[0].index("|")
-    assert "no source" in screen.getvalue()  # the silence between the talkers
-
-
-def test_the_bar_marks_left_and_right():
-    assert Localise.bar_of(-90).index("#") == Localise.bar_of(np.nan).index(".")
-    assert Localise.bar_of(90)[::-1].index("#") == Localise.bar_of(np.nan)[::-1].index(".")
-    assert "#" not in Localise.bar_of(np.nan)
-
-
 @pytest.mark.parametrize(("flags", "message"), [
     ([], "name a file or a folder"),
-    (["--live", "a.wav"], "not both"),
+    (["--live", "a.wav"], "takes one of"),
+    (["--serve", "--live"], "takes one of"),
+    (["a.wav", "--serve"], "takes one of"),
+    (["--serve", "80"], "--serve 80 is not possible; name a port from 1024 to 65535"),
+    (["--serve", "a.wav"], "--serve"),
+    (["--serve", "--html"], "--serve writes no files"),
+    (["--serve", "--out", "elsewhere"], "--serve writes no files"),
+    (["--live", "--list-devices"], "takes one of"),
+    (["a.wav", "--json"], "--json does nothing without --live"),
+    (["a.wav", "--window-s", "0.5"], "--window-s does nothing without --live"),
+    (["a.wav", "--device", "1"], "--device does nothing without --live"),
+    (["a.wav", "--record", "b.wav"], "--record does nothing without --live"),
+    (["a.wav", "--osc", "localhost:9000"], "--osc does nothing without --live"),
+    (["--live", "--html"], "--html does nothing with --live"),
+    (["--live", "--format", "json"], "--format does nothing with --live"),
+    (["--live", "--window-s", "0.2"], "--window-s 0.2"),
+    (["--live", "--window-s", "nan"], "--window-s nan"),
     (["nowhere.wav"], "nowhere.wav does not exist"),
     (["/dev/null"], "/dev/null is a pipe or a device"),
     ([""], "an argument is empty"),

@@ -1,16 +1,14 @@
 """Localise.py --sources: each talker has a number that he keeps, in every format, and in one line."""
 import csv
-import io
 import json
 import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import FakeHearing, one_sentence, run_script
+from helpers import ROOT, FakeHearing, one_sentence, run_script
 
 import Localise
-from network import tracking
 from params import Params
 from scores import exports
 
@@ -114,20 +112,6 @@ def test_a_model_that_tells_one_source_is_refused_with_the_remedy(localise):
     assert not list(out.iterdir())
 
 
-def test_live_marks_each_source_by_its_number():
-    screen = io.StringIO()
-    playing = tracking.Tracker(FakeHearing(talkers_deg=TALKERS_DEG), PARAMS, 5, is_live=True)
-    Localise.live((SIGNAL[at:at + 1600] for at in range(0, len(SIGNAL), 1600)), playing, most_sources=2, file=screen)
-    frames = screen.getvalue().rstrip("\n").split("\r")[1:]
-    assert len(frames) == ROWS
-    assert "no source" in frames[0]
-    bar, _, told = frames[40].partition("] right")
-    assert bar.index("1") < bar.index("|") < bar.index("2")
-    assert re.search(r"1: 40 degrees left, 2: (39|40) degrees right", told)
-    assert "1" not in frames[-1].partition("]")[0]
-    assert len({len(frame) for frame in frames}) == 1                   # each covers the one before
-
-
-def test_live_refuses_a_model_that_tells_one_source():
-    with pytest.raises(Localise.BadInput, match="one source at a time"):
-        Localise.live([SIGNAL], tracking.Tracker(FakeHearing(), PARAMS, 5), most_sources=2)
+def test_in_a_recording_of_one_row_a_talker_is_no_phantom(tmp_path):
+    done = run_script("Localise.py", ROOT / "tests" / "golden" / "answer.wav", "--sources", 2, "--out", tmp_path)
+    assert re.search("one source, (29|30|31) degrees right", done.stdout)

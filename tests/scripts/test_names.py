@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-from helpers import ROOT, run_process, run_script, through_the_head
+from helpers import ROOT, posix_only, run_process, run_script, through_the_head
 
 import console
-import Localise
 from shards.files import shard_name
+from shards.recording_files import output_names
 
 
 def recording(path, azimuth_deg=-45, seconds=1.2):
@@ -29,7 +29,7 @@ def names_of(tmp_path, *files, folders=(".",)):
         (tmp_path / file).write_bytes(b"")
     found = [(tmp_path / folder, path) for folder in folders
              for path in sorted((tmp_path / folder).rglob("*")) if path.is_file()]
-    return sorted(Localise.output_names(found).values())
+    return sorted(output_names(found).values())
 
 
 @pytest.mark.parametrize(("files", "names"), [
@@ -74,6 +74,7 @@ def test_output_streams_that_are_no_files_do(monkeypatch):
     assert status == 0
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system grants all")
 def test_processors_are_those_that_are_granted():
     code = "import console; print(console.processors())"
     granted = subprocess.run([sys.executable, "-c", f"import os; os.sched_setaffinity(0, {{0}}); {code}"], cwd=ROOT,
@@ -82,6 +83,7 @@ def test_processors_are_those_that_are_granted():
 
 
 @pytest.mark.slow
+@posix_only
 def test_a_folder_of_odd_names_is_localised_whole(tmp_path):
     for name in ("$5_$6.wav", "a$b$.wav", "deep/録音.wav", f"{'n' * 245}.wav"):
         recording(tmp_path / "rec" / name)

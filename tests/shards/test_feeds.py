@@ -7,7 +7,7 @@ import pytest
 import features
 from console import BadInput
 from params import Params
-from shards import feeds, files
+from shards import feeds, files, reading
 
 PARAMS = replace(Params(), frames=10)
 
@@ -70,7 +70,7 @@ def test_the_shares_of_workers_make_up_the_batches_of_one(blocks, monkeypatch, w
 
     read = []
     monkeypatch.setattr(feeds, "read_samples", lambda shard, first, last, out: (
-        read.append(last - first), files.read_samples(shard, first, last, out)))
+        read.append(last - first), reading.read_samples(shard, first, last, out)))
     whole, shares = given(None), [given(feeds.Share(index, workers)) for index in range(workers)]
     assert sum(read) == 2 * 45   # once for the one, once for all the workers together
     for batch, *parts in zip(whole, *shares, strict=True):

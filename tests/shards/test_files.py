@@ -8,7 +8,7 @@ import pytest
 
 from console import BadInput
 from params import Params
-from shards import files
+from shards import files, reading
 
 PARAMS = replace(Params(), frames=10)
 SAMPLE_BYTES = 321 * 10 * 2 * 2
@@ -17,7 +17,7 @@ SAMPLE_BYTES = 321 * 10 * 2 * 2
 def test_a_shard_opens_with_plain_numpy(fake_shard):
     shard = fake_shard("a.npz", "speech.wav")
     with np.load(shard.path, allow_pickle=False) as arrays:
-        assert set(arrays) == {"samples", "speech", "noise", "params", *files.BY_SAMPLE}
+        assert set(arrays) == {"samples", "speech", "noise", "params", "checksums", *files.BY_SAMPLE}
         assert arrays["samples"].shape == (8, 321, 10, 2)
         assert arrays["samples"].dtype == np.float16
         assert json.loads(str(arrays["params"]))["seed"] == 0
@@ -45,7 +45,7 @@ def test_the_bytes_do_not_tell_when_they_were_written(fake_shard):
 def test_rows_are_read_from_where_they_are(fake_shard):
     shard = fake_shard("a.npz", "s")
     out = np.empty((3, *PARAMS.sample_shape), np.float16)
-    files.read_samples(shard, 4, 7, out)
+    reading.read_samples(shard, 4, 7, out)
     with np.load(shard.path) as arrays:
         np.testing.assert_array_equal(out, arrays["samples"][4:7])
 
@@ -105,26 +105,46 @@ def test_labels_that_are_not_those_of_the_loudest_talkers_are_refused(fake_shard
         fake_shard("a.npz", "s", count=2, **changes)
 
 
+def of_earlier_version(shard):
+    """Write a shard as versions without checksums did."""
+    with np.load(shard.path, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files if name != "checksums"}
+    np.savez(shard.path, **arrays)
+    return files.open_shard(shard.path)
+
+
 def damaged(shard, bits):
     """Overwrite the first value of row 3, an IPD."""
     raw = bytearray(shard.path.read_bytes())
     at = shard.offset + 3 * SAMPLE_BYTES
     raw[at:at + 2] = np.uint16(bits).tobytes()
     shard.path.write_bytes(raw)
+    return shard
+
+
+def read(shard):
+    samples = np.empty((8, *PARAMS.sample_shape), np.float16)
+    reading.read_samples(shard, 0, 8, samples)
+    return samples
 
 
 @pytest.mark.parametrize("bits", [0x7E00, 0x7C00, 0x4400, 0x4249], ids=["NaN", "infinity", "4 rad", "pi and a bit"])
-def test_damaged_samples_are_found(fake_shard, bits):
-    shard = fake_shard("a.npz", "s")
-    damaged(shard, bits)
+def test_values_that_are_no_cues_are_found_without_checksums(fake_shard, bits):
     with pytest.raises(BadInput, match=r"a\.npz is damaged"):
-        files.read_samples(shard, 0, 8, np.empty((8, *PARAMS.sample_shape), np.float16))
+        read(damaged(of_earlier_version(fake_shard("a.npz", "s")), bits))
 
 
 def test_an_ipd_of_pi_is_not_damaged(fake_shard):
-    shard = fake_shard("a.npz", "s")
-    damaged(shard, np.float16(np.pi).view(np.uint16))
-    files.read_samples(shard, 0, 8, np.empty((8, *PARAMS.sample_shape), np.float16))
+    read(damaged(of_earlier_version(fake_shard("a.npz", "s")), np.float16(np.pi).view(np.uint16)))
+
+
+def test_a_shard_of_an_earlier_version_holds_the_same(fake_shard):
+    new = fake_shard("a.npz", "s")
+    samples = read(new)
+    old = of_earlier_version(new)
+    assert old.checksums is None
+    np.testing.assert_array_equal(read(old), samples)
+    assert old.params == new.params
 
 
 @pytest.mark.parametrize("change", [{"stft_hop_samples": 160}, {"sample_rate_hz": 44_100}, {"frames": 12}])

@@ -1,4 +1,5 @@
-"""The folder of shards while it is written: one run at a time, and what killed runs left."""
+"""A folder while it is written: one run at a time, and what killed runs left."""
+import errno
 import os
 import subprocess
 import sys
@@ -16,6 +17,17 @@ from shards import files, folder
 PARAMS = replace(Params(), frames=10)
 HOLD = "import sys, pathlib, time; from shards import folder\n" \
        "with folder.only_run(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+
+
+class NoLocks:
+    """The module fcntl over a file system without locks."""
+
+    LOCK_EX = LOCK_NB = 0
+
+    @staticmethod
+    def flock(*_):
+        """Refuse."""
+        raise OSError(errno.ENOLCK, "No locks available")
 
 
 def test_a_second_run_is_refused_until_the_first_is_gone_even_if_killed(tmp_path):
@@ -44,20 +56,59 @@ def test_a_lock_that_the_run_before_has_just_removed_does_not_count(tmp_path, mo
 
 
 def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path):
-    for name in ("a.npz.partial", "b.npz.1234abcd.partial", "mine.partial", "c.npz"):
+    left = {"a.npz.partial", "b.npz.1234abcd.partial", "talk.csv.1234abcd.partial", "best.keras.1234abcd.partial.keras"}
+    kept = {"mine.partial", "mine.1234abcd", "c.npz"}
+    (tmp_path / "deep").mkdir()
+    for name in left | kept:
         (tmp_path / name).touch()
-    with folder.only_run(tmp_path):
-        assert {path.name for path in tmp_path.iterdir()} == {"mine.partial", "c.npz", folder.LOCK}
+        (tmp_path / "deep" / name).touch()
+    with folder.only_run(tmp_path, [tmp_path / "deep", tmp_path / "to come"]):
+        assert {path.name for path in tmp_path.iterdir()} == kept | {"deep", folder.LOCK}
+        assert {path.name for path in (tmp_path / "deep").iterdir()} == kept
 
 
 def test_without_locks_only_what_is_old_is_removed(tmp_path, monkeypatch):
     monkeypatch.setattr(folder, "fcntl", None)
-    for name in ("old.npz.1.partial", "young.npz.2.partial"):
+    for name in ("old.csv.00000001.partial", "young.csv.00000002.partial"):
         (tmp_path / name).touch()
     long_ago = time.time() - 2 * folder.ABANDONED_S
-    os.utime(tmp_path / "old.npz.1.partial", (long_ago, long_ago))
-    with folder.only_run(tmp_path), folder.only_run(tmp_path):  # two runs at once, then
-        assert {path.name for path in tmp_path.glob("*.partial")} == {"young.npz.2.partial"}
+    os.utime(tmp_path / "old.csv.00000001.partial", (long_ago, long_ago))
+    with folder.only_run(tmp_path):
+        assert {path.name for path in tmp_path.glob("*.partial")} == {"young.csv.00000002.partial"}
+
+
+@pytest.mark.parametrize("locks", [None, NoLocks()])
+def test_without_locks_a_second_run_is_refused_while_the_first_gives_signs_of_life(tmp_path, monkeypatch, locks):
+    """As on Windows, and over network file systems."""
+    monkeypatch.setattr(folder, "fcntl", locks)
+    monkeypatch.setattr(folder, "BEAT_S", 0.02)
+    with folder.only_run(tmp_path):
+        for _ in range(2):
+            with pytest.raises(BadInput, match="by another run, or by one that was killed in the last 90 s; wait"), \
+                    folder.only_run(tmp_path):
+                pass
+            silent = time.time() - 2 * folder.LOST_S
+            os.utime(tmp_path / folder.LOCK, (silent, silent))
+            deadline = time.monotonic() + 20
+            while (tmp_path / folder.LOCK).stat().st_mtime < silent + folder.LOST_S:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / folder.LOCK).touch()
+    os.utime(tmp_path / folder.LOCK, (silent, silent))  # of a run that was killed
+    with folder.only_run(tmp_path):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_to_read_alone_has_no_lock(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder.os, "open", refused)
+    with folder.only_run(tmp_path):
+        assert not list(tmp_path.iterdir())
+
+
+def refused(*_):
+    raise PermissionError(errno.EACCES, "Permission denied")
 
 
 def test_two_writers_of_one_shard_do_not_write_into_each_other(tmp_path):

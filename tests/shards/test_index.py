@@ -6,7 +6,7 @@ import pytest
 
 from console import BadInput
 from params import Params
-from shards import files, index, spatialise
+from shards import files, index, reading, spatialise
 
 PARAMS = Params()
 
@@ -54,7 +54,7 @@ def test_samples_are_read_by_the_index(fake_shard, tmp_path):
     for _ in range(2):
         shard, = files.open_shards(tmp_path, PARAMS, "X.py")
         out = np.empty((3, 321, 10, 2), np.float16)
-        files.read_samples(shard, 2, 5, out)
+        reading.read_samples(shard, 2, 5, out)
         assert out[:, 0, 0, 1].tolist() == [2, 3, 4]
 
 

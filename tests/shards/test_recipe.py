@@ -1,5 +1,6 @@
 """The recipe of a sample, and the plan of a speech and a noise file that follows it."""
 import itertools
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from params import Params
 from shards.audio import Audio, AudioCache
 from shards.files import BY_SAMPLE
 from shards.recipe import PairPlan, samples_of_pair, talkers_beside
-from shards.split import split
+from shards.split import OtherTalkers, SpeechFiles, split
 from sound import mixing
 
 PARAMS = replace(Params(), frames=10, azimuth_deg=(-60, 20), circle_deg=(-90, 0, 90), snr_db=(0, 20), excerpts=2)
@@ -20,7 +21,11 @@ PARAMS = replace(Params(), frames=10, azimuth_deg=(-60, 20), circle_deg=(-90, 0,
 @pytest.fixture(scope="module")
 def pair(noise_files):
     speech = noise_files("speech", 3, 1.5, PARAMS)[1]
-    return PairPlan(speech[0], noise_files("noise", 1, 0.5, PARAMS)[1][0], speech[1:], None)
+    return PairPlan(speech[0], noise_files("noise", 1, 0.5, PARAMS)[1][0], others(speech), None)
+
+
+def others(speech):
+    return OtherTalkers(SpeechFiles(speech), speech[0].sha256)
 
 
 def mixer(**changes):
@@ -96,7 +101,7 @@ def test_a_row_sounds_as_its_cues_say(pair):
 def test_a_row_of_several_talkers_sounds_as_its_cues_say(pair, numbers):
     """One other file must do for two others: then both are excerpts of it."""
     made_by = mixer(talkers=numbers, azimuth_deg=(-60, -20, 20, 60), sensor_snr_db=(30.0, 30.0))
-    for plan in (pair, pair._replace(talkers=pair.talkers[:1])):
+    for plan in (pair, pair._replace(talkers=others([pair.speech, pair.talkers[0]]))):
         cues = np.concatenate([cues.copy() for cues, _ in plan.samples(made_by, AudioCache(PARAMS))])
         assert plan.count(made_by) == len(cues) == 16
         for row in (0, 7, 14):
@@ -130,10 +135,10 @@ def test_talkers_beside_are_of_the_same_part_of_the_split():
     parts = split((audio.sha256 for audio in speech), None, None, PARAMS).files(speech)
     for part in parts:
         for audio in part:
-            beside = talkers_beside(audio, speech, replace(PARAMS, azimuth_deg=(-60, 0, 60), talkers=(1, 2)))
+            beside = talkers_beside(speech, replace(PARAMS, azimuth_deg=(-60, 0, 60), talkers=(1, 2)))(audio)
             assert {audio, *beside} == set(part)
-            assert len(talkers_beside(audio, speech, replace(PARAMS, noise_field=("talker",)))) == 7
-            assert talkers_beside(audio, speech, replace(PARAMS, noise_field=("mixed",), talkers=(0, 1))) == []
+            assert len(talkers_beside(speech, replace(PARAMS, noise_field=("talker",)))(audio)) == 7
+            assert not talkers_beside(speech, replace(PARAMS, noise_field=("mixed",), talkers=(0, 1)))(audio)
     assert {len(part) for part in parts} == {2, 6}
 
 
@@ -156,7 +161,8 @@ def test_heads_of_different_grids_give_what_they_have(pair):
 
 def test_digests_tell_when_speech_noise_or_talkers_were_replaced(pair):
     changed = [pair._replace(speech=pair.speech._replace(sha256="x")), pair._replace(talkers=[]),
-               pair._replace(noise=pair.noise._replace(sha256="x")), pair._replace(talkers=pair.talkers[:1])]
+               pair._replace(noise=pair.noise._replace(sha256="x")),
+               pair._replace(talkers=others([pair.speech, pair.talkers[0]]))]
     digests = [each.digests() for each in (pair, *changed)]
     assert all(one != other for one, other in itertools.combinations(digests, 2))
 
@@ -165,3 +171,29 @@ def test_every_competing_talker_is_drawn(pair):
     talker, rng = pair.talker(AudioCache(PARAMS)), np.random.default_rng(0)
     drawn = {talker(rng).samples.tobytes() for _ in range(20)}
     assert drawn == {AudioCache(PARAMS).speech(each).samples.tobytes() for each in pair.talkers}
+
+
+def test_other_talkers_are_all_files_but_those_of_the_same_bytes():
+    speech = [Audio(None, name, name[0], 1) for name in ("a", "b", "a again", "c", "d", "d again")]
+    every, digests = SpeechFiles(speech), set()
+    for audio in speech:
+        talkers = OtherTalkers(every, audio.sha256)
+        assert list(talkers) == [other for other in speech if other.sha256 != audio.sha256]
+        assert talkers[-1] == talkers[len(talkers) - 1]
+        digests |= {talkers.sha256, OtherTalkers(SpeechFiles(speech[:-1]), audio.sha256).sha256}
+    assert len(digests) == 8  # twice a, b, c and d
+
+
+def test_talkers_beside_many_files_take_no_memory_of_their_own():
+    tracemalloc.start()
+    peaks = []
+    for count in (500, 5000):
+        speech = [Audio(None, "", f"{number:064}", 1) for number in range(count)]
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        beside = talkers_beside(speech, replace(PARAMS, noise_field=("talker",)))
+        talkers = [beside(audio) for audio in speech]
+        peaks.append(tracemalloc.get_traced_memory()[1] - before)
+        assert len(talkers[-1]) == count - 1
+    tracemalloc.stop()
+    assert peaks[1] < 15 * peaks[0]  # with a list each it would be 100 times as much

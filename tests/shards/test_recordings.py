@@ -16,7 +16,8 @@ from params import Params
 from shards import recordings
 from shards.audio import AudioCache
 from shards.feeds import ShardFeed
-from shards.files import open_shards, read_samples
+from shards.files import open_shards
+from shards.reading import read_samples
 from sound import mixing
 
 PARAMS = replace(Params(), frames=10)

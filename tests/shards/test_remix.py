@@ -8,7 +8,8 @@ import features
 from console import BadInput
 from params import Params
 from shards import spatialise
-from shards.files import open_shards, read_samples
+from shards.files import open_shards
+from shards.reading import read_samples
 from shards.remix import Remixer
 
 PARAMS = replace(Params(), frames=10)

@@ -198,8 +198,8 @@ def test_shards_name_their_sets_and_digests_but_no_path():
 def test_a_talker_does_not_compete_with_a_copy_of_itself():
     speech = [Audio(None, name, digest, 1) for name, digest in (("a", "1"), ("copy of a", "1"), ("b", "2"))]
     params = replace(PARAMS, noise_field=("talker",))
-    assert talkers_beside(speech[0], speech, params) == speech[2:]
-    assert talkers_beside(speech[0], speech, PARAMS) == []
+    assert list(talkers_beside(speech, params)(speech[0])) == speech[2:]
+    assert not talkers_beside(speech, PARAMS)(speech[0])
 
 
 @pytest.mark.parametrize("changes", [{"noise_field": ("talker",)}, {"noise_field": ("mixed",)}, {"talkers": (1, 2)}])

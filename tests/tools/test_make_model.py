@@ -32,7 +32,7 @@ def test_a_dry_run_prints_exactly_the_one_command(people):
     assert [shlex.split(line) for line in printed] == [[
         "python", "TrainingCNN.py", "--from-wavs", "--world", "--azimuth-deg", *azimuths, "--hrir", "mit_kemar",
         f"{people}/cipic[0-9_]*.sofa", f"{people}/sadie[0-9_]*.sofa", "--hrir-weights", "3", "5", "2",
-        "--own-head-share", "0.3", "--samples", "1769472", "--speech", "s", "--noise", "n", "--out", "o", "--resume"]]
+        "--own-head-share", "0.3", "--samples", "3833856", "--speech", "s", "--noise", "n", "--out", "o", "--resume"]]
 
 
 def test_patterns_are_taken_as_they_are(people):

@@ -1,0 +1,58 @@
+"""What was heard in a recording, in one line, and as a row of the table over several."""
+import numpy as np
+
+from scores.exports import overall, overall_of_source
+from scores.labels import side_of
+
+COUNTS = ("no source", "one source", "two sources", "three sources", "four sources")
+MOST_TOLD = len(COUNTS) - 1     # sources in the line of a recording
+LONGEST_TOLD = 3                # intervals in the line of a recording that was heard in several places
+
+
+def in_words(track, seconds):
+    """Describe a recording in one line: where a source was heard, and when, if it was heard in several places."""
+    share = f"heard in {100 * track.has_source.mean():.0f} % of {seconds:.1f} s"
+    if not track.has_source.any():
+        return f"no source in {seconds:.1f} s."
+    azimuth_deg, half_width_deg = track.overall()
+    intervals = track.intervals()
+    if len(intervals) == 1:
+        return f"{side_of(azimuth_deg)} (spread {half_width_deg:.0f}), {share}."
+    if track.moves():
+        first, last = intervals[0], intervals[-1]
+        return f"moves from {side_of(first.azimuth_deg)} to {side_of(last.azimuth_deg)}, {share}."
+    longest = sorted(sorted(intervals, key=lambda each: each.start_s - each.end_s)[:LONGEST_TOLD])
+    told = "; ".join(f"{side_of(each.azimuth_deg)} from {each.start_s:.1f} to {each.end_s:.1f} s" for each in longest)
+    return f"several places, {told}{' and others' if len(intervals) > LONGEST_TOLD else ''}; {share}."
+
+
+def sources_in_words(sources, seconds):
+    """Describe the sources of a recording in one line: how many, where, and from when to when."""
+    if not sources:
+        return f"no source in {seconds:.1f} s."
+    longest = sorted(sorted(range(len(sources)), key=lambda at: -sources[at].has_source.sum())[:MOST_TOLD])
+    told = []
+    for span in (sources[at].span() for at in longest):
+        where = side_of((span.start_deg + span.end_deg) / 2) if not span.moves else \
+            f"{side_of(span.start_deg)} to {side_of(span.end_deg)}"
+        told.append(f"{where} from {span.start_s:.1f} to {span.end_s:.1f} s")
+    count = COUNTS[len(sources)] if len(sources) < len(COUNTS) else f"{len(sources)} sources"
+    share = np.any([source.has_source for source in sources], axis=0).mean()
+    return (f"{count}, {'; '.join(told)}{' and others' if len(sources) > len(told) else ''}; "
+            f"heard in {100 * share:.0f} % of {seconds:.1f} s.")
+
+
+def summary(name, seconds, track, sources=None):
+    """Sum up a recording for the table over several: dict of its name, duration, azimuth, half-width and one line.
+
+    With `sources`, a list of them stands in place of the azimuth and half-width.
+    """
+    told = {"recording": name, "seconds": round(seconds, 3)}
+    if sources is None:
+        return told | overall(track) | {
+            "source_percent": round(100 * float(track.has_source.mean()), 1), "summary": in_words(track, seconds)}
+    is_heard = np.any([source.has_source for source in sources] or [np.zeros(1)], axis=0)
+    return told | {
+        "sources": [overall_of_source(source, number) for number, source in enumerate(sources, 1)],
+        "source_percent": round(100 * float(is_heard.mean()), 1),
+        "summary": sources_in_words(sources, seconds)}
