@@ -8,6 +8,7 @@ import errno
 import hashlib
 import io
 import os
+import re
 import secrets
 import signal
 import sys
@@ -60,6 +61,20 @@ def warn(text):
     for kept in _KEPT:
         kept.append(text)
     tqdm.write(text, file=sys.stderr)
+
+
+class WarnOnce:
+    """Warn of each fault once, whatever the figures in its sentence: for what may come again every second."""
+
+    def __init__(self):
+        self._told = set()
+
+    def __call__(self, text):
+        """Print one line as `warn` does, unless one like it was printed."""
+        kind = re.sub(r"[-+\d.]+", "", text)
+        if kind not in self._told:
+            self._told.add(kind)
+            warn(text)
 
 
 @contextmanager

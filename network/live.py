@@ -7,13 +7,12 @@
 
 A window of fewer frames (params.frames) answers sooner: docs/recordings.md says what that costs.
 """
-import re
 import time
 from dataclasses import replace
 
 import numpy as np
 
-from console import BadInput, warn
+from console import BadInput, WarnOnce
 from network.channels import ChannelCheck
 from network.sources import Follower
 from network.tracking import DOUBTFUL_HALF_WIDTH_DEG, Tracker
@@ -38,7 +37,7 @@ class LiveTracker(Tracker):
         super().__init__(hear, params, hop_frames, balance, smooths)
         self.spectrogram, self.heard, self.name = None, [], name
         self._follower = Follower(self.hop_s, params, most_sources) if most_sources > 1 else None
-        self._told, self._unchecked = set(), 0
+        self._tell, self._unchecked = WarnOnce(), 0
 
     def push(self, ears):
         """Take a block (n, 2), left ear first, and return the Track of the rows it completes; BadInput as of `sources`.
@@ -72,13 +71,6 @@ class LiveTracker(Tracker):
             self._tell(str(problem))
         self.channels = ChannelCheck(self.params)
         self.channels.is_doubtful = judged.is_doubtful
-
-    def _tell(self, text):
-        """Warn of something once, whatever its figures."""
-        kind = re.sub(r"[-+\d.]+", "", text)
-        if kind not in self._told:
-            self._told.add(kind)
-            warn(text)
 
 
 def live_params(params, swaps_ears=False):

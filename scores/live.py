@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from console import BadInput, warn
+from console import BadInput, WarnOnce
 from scores.exports import rows_of
 from scores.labels import side_of
 
@@ -112,7 +112,7 @@ class Osc:
             number = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_DGRAM)[0][4][0]
         except OSError as problem:
             raise BadInput(f"--osc {where}: the host is not known ({problem}); write its name or number.") from problem
-        self._where, self._client, self._has_failed = where, SimpleUDPClient(number, int(port)), False
+        self._where, self._client, self._tell = where, SimpleUDPClient(number, int(port)), WarnOnce()
 
     def show(self, answered):
         """Send the messages of an answer; what cannot be sent is told once."""
@@ -120,9 +120,7 @@ class Osc:
             for address, values in messages_of(answered):
                 self._client.send_message(address, values)
         except OSError as problem:
-            if not self._has_failed:
-                warn(f"--osc {self._where}: a message could not be sent ({problem}); the next ones are tried.")
-            self._has_failed = True
+            self._tell(f"--osc {self._where}: a message could not be sent ({problem}); the next ones are tried.")
 
     def close(self):
         """Close the socket."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import soxr
 
-from console import BadInput, warn
+from console import BadInput, WarnOnce, warn
 from shards.audio import CLIPPED_SHARE, GREATEST_SAMPLE, Clipping
 from shards.devices import choose, devices, imported
 
@@ -74,7 +74,7 @@ class Microphone:
         self.device = choose(devices(self._sounddevice), device)
         self.sample_rate_hz = self.device.sample_rate_hz
         self.overruns, self.lost_s, self.unplugged = 0, 0.0, 0
-        self._told, self._clipping, self._judged, self._to_rate = set(), Clipping(), 0, None
+        self._tell, self._clipping, self._judged, self._to_rate = WarnOnce(), Clipping(), 0, None
         if self.sample_rate_hz != params.sample_rate_hz:
             self._to_rate = soxr.ResampleStream(self.sample_rate_hz, params.sample_rate_hz, 2, dtype="float32")
         self._stream = self._ahead = None
@@ -180,23 +180,17 @@ class Microphone:
     def _sound_of(self, block):
         """Give a block, or as much silence where it is no sound; what is wrong with it is told once."""
         if not np.abs(block).max(initial=0) <= GREATEST_SAMPLE:                              # NaN is not, either
-            self._tell("delivers NaN, infinite or enormous samples, which count as silence; choose another driver "
-                       "system of the same card with --device.")
+            self._tell(f"{self.device.full_name} delivers NaN, infinite or enormous samples, which count as silence; "
+                       "choose another driver system of the same card with --device.")
             return np.zeros_like(block)
         self._clipping.add(block)
         self._judged += len(block)
         if self._judged >= CLIPPED_IN_S * self.sample_rate_hz:
             if self._clipping.share > CLIPPED_SHARE:
-                self._tell("is clipped: samples stay at its highest level, which blurs the level differences; give it "
-                           "less gain.")
+                self._tell(f"{self.device.full_name} is clipped: samples stay at its highest level, which blurs the "
+                           "level differences; give it less gain.")
             self._clipping, self._judged = Clipping(), 0
         return block
-
-    def _tell(self, remark):
-        """Warn of something once."""
-        if remark not in self._told:
-            warn(f"{self.device.full_name} {remark}")
-        self._told.add(remark)
 
     def _missing_before(self, taken):
         """Count the samples between the last block and this one: those the queue dropped, or what the clocks tell."""
@@ -214,8 +208,8 @@ class Microphone:
     def _count_overrun(self, missing):
         self.overruns += 1
         self.lost_s += missing / self.sample_rate_hz
-        self._tell("had an overrun: what is lost counts as silence, and more are counted; close other programs, or "
-                   "take a larger --hop-s.")
+        self._tell(f"{self.device.full_name} had an overrun: what is lost counts as silence, and more are counted; "
+                   "close other programs, or take a larger --hop-s.")
 
     def _silence(self, count):
         """Yield `count` samples of silence, a second at most at once."""
