@@ -120,12 +120,9 @@ class Follower:
 
     def followed(self):
         """Give all sources but phantoms; of a recording shorter than LEAST_S those heard in all of its rows."""
-        heard_s = self._row * self._hop_s
-        for each in self._known if heard_s < LEAST_S - 1e-9 else ():
-            if each.number is None and each.sure_s > heard_s - 1e-9:
-                self._count += 1
-                each.number = self._count
-        sources = sorted((each for each in self._gone + self._known if each.number), key=lambda each: each.rows[0][0])
+        least_s = min(LEAST_S, self._row * self._hop_s) - 1e-9
+        sources = sorted((each for each in self._gone + self._known if each.sure_s > least_s),
+                         key=lambda each: each.rows[0][0])
         told = np.full((3, len(sources), self._row), np.nan)
         for at, source in enumerate(sources):
             row, *values = zip(*source.rows)
