@@ -10,7 +10,7 @@ import numpy as np
 
 from console import BadInput, warn
 from shards.files import Shard, talkers_of
-from shards.reading import read_samples
+from shards.reading import read_samples, sample_shape
 from shards.split import split
 
 POINT_SOURCES = {"directional", "talker", "mixed"}  # noise fields that have one, or may
@@ -227,8 +227,8 @@ def _places(blocks, number):
 def _read(blocks, places, labels_of):
     """Read samples and labels at `places`, as `_places` gives them; neighbours are read at once."""
     shard = blocks[0].shard
-    shape = (shard.params["stft_window_samples"] // 2 + 1, shard.params["frames"], 2)
-    samples, labels = np.empty((len(places), *shape), np.float16), [labels_of[shard.path][:0]]
+    samples = np.empty((len(places), *sample_shape(shard.params)), np.float16)
+    labels = [labels_of[shard.path][:0]]
     edges = np.flatnonzero(np.any(np.diff(places, axis=0) != [0, 1], axis=1)) + 1
     for begin, end in zip([0, *edges], [*edges, len(places)]) if len(places) else ():
         shard, first, last = blocks[places[begin, 0]].shard, places[begin, 1], places[end - 1, 1] + 1

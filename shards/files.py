@@ -31,7 +31,7 @@ import numpy as np
 from console import BadInput, atomic_write, progress, warn
 from params import differences
 from shards import index, npz
-from shards.reading import REMEDY, problem_of
+from shards.reading import REMEDY, problem_of, sample_shape
 from shards.threads import in_threads
 
 SAMPLES = "samples.npy"
@@ -156,7 +156,7 @@ def _require_whole(small, params, archive, file):
         raise ValueError("its SNRs are not numbers")
     info = archive.getinfo(SAMPLES)
     begin = npz.offset_of(file, info)
-    shape = (len(small["labels"]), params["stft_window_samples"] // 2 + 1, params["frames"], 2)
+    shape = (len(small["labels"]), *sample_shape(params))
     header = npz.array_header("<f2", shape)
     length = len(header) + 2 * math.prod(shape)
     file.seek(begin)

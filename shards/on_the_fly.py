@@ -113,7 +113,8 @@ class WavFeed:
         Of a few chunks each worker would get too uneven a share: those are mixed by all, who take rows in turn.
         """
         index, workers = self._share
-        numbers, rows = dealt(chunks, samples // chunks)
+        rows_of_chunk = samples // chunks
+        numbers, rows = dealt(chunks, rows_of_chunk)
         batches = [slice(at, at + batch_size) for at in range(0, len(numbers), batch_size)]
         of_worker = numbers % workers
         if not all(_is_even(of_worker[batch], workers) for batch in batches):
@@ -127,7 +128,7 @@ class WavFeed:
                 held[mine[begun]] = latest = next(made)
                 begun += 1
             given = [[values[row[drawn == number]] for values in held[number]] for number in np.unique(drawn)]
-            for number in numbers[batch][rows[batch] == samples // chunks - 1]:  # whose last row this batch has
+            for number in numbers[batch][rows[batch] == rows_of_chunk - 1]:  # whose last row this batch has
                 held.pop(number, None)
             none = [values[row[:0]] for values in latest]  # of a small batch this worker may have no row
             yield tuple(np.concatenate(same) for same in zip(none, *given))
@@ -170,7 +171,7 @@ def dealt(chunks, rows):
 
 def _is_even(of_worker, workers):
     """Tell whether each of the workers has a quarter of its even share of a batch's rows, and one at least."""
-    return np.bincount(of_worker, minlength=workers).min() >= max(1, len(of_worker) // (4 * workers)) or workers == 1
+    return workers == 1 or np.bincount(of_worker, minlength=workers).min() >= max(1, len(of_worker) // (4 * workers))
 
 
 class OwnHeads:

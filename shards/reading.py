@@ -10,6 +10,15 @@ RECORDING = "recording"  # in place of a head's name, of what was recorded with 
 AT_ONCE = 64  # samples, to check a shard
 
 
+def sample_shape(params):
+    """Tell the shape (bin, frame, 2) of a sample that is stored with these `params`, a dict.
+
+    >>> sample_shape({"stft_window_samples": 640, "frames": 50})
+    (321, 50, 2)
+    """
+    return params["stft_window_samples"] // 2 + 1, params["frames"], 2
+
+
 def read_samples(shard, first, last, out):
     """Read samples first..last-1 of a shard into `out`: float16 (last - first, bin, frame, 2), contiguous.
 
@@ -39,11 +48,10 @@ def _are_as_written(shard, first, last, samples):
 
 def problem_of(shard):
     """Read a shard from beginning to end: the BadInput that tells of its damage, or None."""
+    if isinstance(shard, BadInput):
+        return shard
+    out = np.empty((AT_ONCE, *sample_shape(shard.params)), np.float16)
     try:
-        if isinstance(shard, BadInput):
-            raise shard
-        frames, bins = shard.params["frames"], shard.params["stft_window_samples"] // 2 + 1
-        out = np.empty((AT_ONCE, bins, frames, 2), np.float16)
         for first in range(0, len(shard.labels), AT_ONCE):
             last = min(first + AT_ONCE, len(shard.labels))
             read_samples(shard, first, last, out[:last - first])
