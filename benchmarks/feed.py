@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 import console
 from benchmarks import ratios
-from benchmarks.spatialise import demo_files
+from benchmarks.spatialise import demo_files, demo_shards
 from params import WORLD, Params
 from shards import on_the_fly, spatialise
 from shards.audio import find_audio
@@ -56,7 +56,7 @@ def of_feed(feed, network, repetitions):
         ("network alone", through(itertools.repeat(in_memory), train)),
         ("together", through(stream, train)))}, repetitions)
     rates["both in turn"] = 1 / (1 / rates["feed alone"] + 1 / rates["network alone"])
-    return ratios.table("samples/s", rates, {"together": "network alone", "both in turn": "network alone"})
+    return ratios.table("samples/s", rates, dict.fromkeys(("together", "both in turn"), ["network alone"]))
 
 
 def measure(repetitions, disk=".", workers=None):
@@ -68,8 +68,7 @@ def measure(repetitions, disk=".", workers=None):
     with tempfile.TemporaryDirectory(dir=disk, prefix="benchmark-") as work:
         work = Path(work)
         demo_files(work, params)
-        ratios.run([sys.executable, ROOT / "SpatialiseTRAIN.py", "--speech", work / "speech", "--noise",
-                    work / "noise", "--out", work / "shards"])
+        demo_shards(work, work / "shards")
         shards = open_shards(work / "shards", params, "SpatialiseTRAIN.py")
         tables["shards"] = of_feed(ShardFeed([shards], params), network, repetitions)
         speech, noise = (find_audio(work / folder, "the demo's", params.excerpt_length, params)[0]
@@ -81,17 +80,12 @@ def measure(repetitions, disk=".", workers=None):
     return "\n\n".join(f"Training from {name}:\n\n{each}" for name, each in tables.items())
 
 
-def parse_args(argv=None):
-    """Flags of this script."""
-    parser = ratios.parser(__doc__)
-    parser.add_argument("--workers", metavar="N", type=int, help="processes that mix (default: one for each processor)")
-    return parser.parse_args(argv)
-
-
 def main(argv=None):
     """Measure and print."""
-    args = parse_args(argv)
-    print(measure(args.repetitions, workers=args.workers))
+    parser = ratios.parser(__doc__)
+    parser.add_argument("--workers", metavar="N", type=int, help="processes that mix (default: one for each processor)")
+    args = parser.parse_args(argv)
+    print(measure(args.repetitions, args.disk, args.workers))
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def talk(seconds, params):
 def measure(repetitions, disk=".", skip_localise=False):
     """Measure everything here: markdown."""
     rates = ratios.alternately(measures_of(Params()), repetitions)
-    told = ratios.table("samples/s", rates, {name: f"{name.split(',')[0]}, original" for name in rates
+    told = ratios.table("samples/s", rates, {name: [f"{name.split(',')[0]}, original"] for name in rates
                                              if not name.endswith(", original")})
     if not skip_localise:
         with tempfile.TemporaryDirectory(dir=disk, prefix="benchmark-") as folder:
@@ -100,17 +100,12 @@ def measure(repetitions, disk=".", skip_localise=False):
     return told
 
 
-def parse_args(argv=None):
-    """Flags of this script."""
-    parser = ratios.parser(__doc__)
-    parser.add_argument("--skip-localise", action="store_true", help="the networks alone, without Localise.py")
-    return parser.parse_args(argv)
-
-
 def main(argv=None):
     """Measure and print."""
-    args = parse_args(argv)
-    print(measure(args.repetitions, skip_localise=args.skip_localise))
+    parser = ratios.parser(__doc__)
+    parser.add_argument("--skip-localise", action="store_true", help="the networks alone, without Localise.py")
+    args = parser.parse_args(argv)
+    print(measure(args.repetitions, args.disk, args.skip_localise))
 
 
 if __name__ == "__main__":

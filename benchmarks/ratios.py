@@ -1,7 +1,7 @@
 """What the benchmarks of speed share: methods measured side by side, and their ratios as a table.
 
     rates = alternately({"ours": measure_ours, "plain": measure_plain}, repetitions=5)
-    print(table("samples/s", rates, {"ours": "plain"}))
+    print(table("samples/s", rates, {"ours": ["plain"]}))
 
 Every repetition measures each method once, one after the other, so that a machine that slows down slows all of them.
 """
@@ -31,9 +31,10 @@ print(time.perf_counter() - begin, usage.ru_maxrss, os.waitstatus_to_exitcode(st
 
 
 def parser(doc):
-    """Make the parser of a benchmark, with the one flag that all have."""
+    """Make the parser of a benchmark, with the flags that all have."""
     made = console.Parser(doc)
     made.add_argument("--repetitions", metavar="N", type=int, default=REPETITIONS, help="(default: %(default)s)")
+    made.add_argument("--disk", metavar="DIR", default=".", help="a folder on the disk to measure on (default: here)")
     return made
 
 
@@ -76,9 +77,9 @@ def said(values, digits=2):
 
 
 def table(unit, rates, compared_with, digits=0):
-    """Write rates as a markdown table; the ratio of a row is to the one that `compared_with` names.
+    """Write rates as a markdown table; the ratios of a row are to those that `compared_with` lists for it.
 
-    >>> print(table("samples/s", {"plain": np.array([10.0]), "ours": np.array([25.0])}, {"ours": "plain"}))
+    >>> print(table("samples/s", {"plain": np.array([10.0]), "ours": np.array([25.0])}, {"ours": ["plain"]}))
     | | samples/s | ratio |
     |---|---|---|
     | plain | 10 (10-10) | |
@@ -86,9 +87,8 @@ def table(unit, rates, compared_with, digits=0):
     """
     lines = [f"| | {unit} | ratio |", "|---|---|---|"]
     for name, values in rates.items():
-        base = compared_with.get(name)
-        ratio = f" {said(values / rates[base])} to {base} |" if base else " |"
-        lines.append(f"| {name} | {said(values, digits)} |{ratio}")
+        compared = "; ".join(f"{said(values / rates[base])} to {base}" for base in compared_with.get(name, ()))
+        lines.append(f"| {name} | {said(values, digits)} |{f' {compared}' * bool(compared)} |")
     return "\n".join(lines)
 
 

@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 import console
 import features
 from benchmarks import ratios
-from benchmarks.spatialise import demo_files
+from benchmarks.spatialise import demo_files, demo_shards
 from params import Params
 from shards.feeds import batches, blocks_of, count_samples
 from shards.files import open_shards
@@ -26,10 +26,8 @@ SAMPLES_OF_CUES = 64
 def of_shards(work, params, repetitions):
     """Measure reading every sample of a folder: a table."""
     demo_files(work, params)
-    out = work / "shards"
-    ratios.run([sys.executable, ROOT / "SpatialiseTRAIN.py", "--speech", work / "speech", "--noise", work / "noise",
-                "--out", out])
-    shards = open_shards(out, params, "SpatialiseTRAIN.py")
+    demo_shards(work, work / "shards")
+    shards = open_shards(work / "shards", params, "SpatialiseTRAIN.py")
     blocks = blocks_of(shards, params.block_samples)
     chunk_blocks = params.in_memory_of(params.blocks_mixed)
 
@@ -45,7 +43,7 @@ def of_shards(work, params, repetitions):
     rates = ratios.alternately({name: ratios.per_second(count_samples(blocks), work) for name, work in (
         ("np.load of the same files", load), ("shards in order", read),
         ("shards as training reads them", lambda: read(np.random.default_rng(0))))}, repetitions)
-    return ratios.table("samples/s", rates, dict.fromkeys(list(rates)[1:], "np.load of the same files"))
+    return ratios.table("samples/s", rates, dict.fromkeys(list(rates)[1:], ["np.load of the same files"]))
 
 
 def of_cues(params, repetitions):
@@ -68,7 +66,7 @@ def of_cues(params, repetitions):
 
     rates = ratios.alternately({name: ratios.per_second(len(ears), work) for name, work in (
         ("librosa", by_librosa), ("features.py", ours))}, repetitions)
-    return ratios.table("samples/s", rates, {"features.py": "librosa"})
+    return ratios.table("samples/s", rates, {"features.py": ["librosa"]})
 
 
 def measure(repetitions, disk="."):
@@ -79,16 +77,9 @@ def measure(repetitions, disk="."):
     return f"{shards}\n\nIPD and ILD of signals at the ears:\n\n{of_cues(params, repetitions)}"
 
 
-def parse_args(argv=None):
-    """Flags of this script."""
-    parser = ratios.parser(__doc__)
-    parser.add_argument("--disk", metavar="DIR", default=".", help="a folder on the disk to measure on (default: here)")
-    return parser.parse_args(argv)
-
-
 def main(argv=None):
     """Measure and print."""
-    args = parse_args(argv)
+    args = ratios.parser(__doc__).parse_args(argv)
     print(measure(args.repetitions, args.disk))
 
 

@@ -33,7 +33,7 @@ def start_up(repetitions):
         script: [ROOT / script, "--help"] for script in SCRIPTS}
     took = ratios.alternately({name: lambda command=command: ratios.run([sys.executable, *command])[0]
                                for name, command in commands.items()}, repetitions)
-    return ratios.table("s", took, dict.fromkeys(list(took)[1:], next(iter(took))), 2)
+    return ratios.table("s", took, dict.fromkeys(list(took)[1:], list(took)[:1]), 2)
 
 
 def sounds(folder, count, seconds, params, seed):
@@ -99,14 +99,10 @@ def measure(repetitions, disk="."):
             f"recording of {RECORDING_S} s:\n\n{table}")
 
 
-def parse_args(argv=None):
-    """Flags of this script."""
-    return ratios.parser(__doc__).parse_args(argv)
-
-
 def main(argv=None):
     """Measure and print."""
-    print(measure(parse_args(argv).repetitions))
+    args = ratios.parser(__doc__).parse_args(argv)
+    print(measure(args.repetitions, args.disk))
 
 
 if __name__ == "__main__":

@@ -66,6 +66,12 @@ def demo_files(work, params):
     return kept
 
 
+def demo_shards(work, out):
+    """Spatialise the files of `demo_files` with SpatialiseTRAIN.py as it is, into `out`."""
+    ratios.run([sys.executable, ROOT / "SpatialiseTRAIN.py", "--speech", work / "speech", "--noise", work / "noise",
+                "--out", out])
+
+
 def write_same_bytes(contents, out):
     """Write contents of files again, file by file, through to the disk."""
     for number, content in enumerate(contents):
@@ -79,25 +85,21 @@ def whole_script(work, params, repetitions):
     """Measure the script, the disk and the plain method: a table."""
     files, out, again = demo_files(work, params), work / "out", work / "again"
     again.mkdir()
-    command = [sys.executable, ROOT / "SpatialiseTRAIN.py", "--speech", work / "speech", "--noise", work / "noise",
-               "--out", out]
-    ratios.run(command)
+    demo_shards(work, out)
     contents = [path.read_bytes() for path in sorted(out.glob("*.npz"))]
     samples = len(files["speech"]) * len(files["noise"]) * len(params.snr_db) * len(params.azimuth_deg)
     few = files["speech"][:PLAIN_SPEECH]
 
-    def spatialise():
+    def anew():
         shutil.rmtree(out)
-        ratios.run(command)
+        demo_shards(work, out)
 
     rates = ratios.alternately({
         "plain method": ratios.per_second(len(few) * len(files["noise"]) * len(params.azimuth_deg),
                                           lambda: plain_method(few, files["noise"], params.snr_db[:1], params)),
         "writing the same bytes": ratios.per_second(samples, lambda: write_same_bytes(contents, again)),
-        "SpatialiseTRAIN.py": ratios.per_second(samples, spatialise)}, repetitions)
-    rates["SpatialiseTRAIN.py, again"] = rates["SpatialiseTRAIN.py"]
-    return ratios.table("samples/s", rates, {"SpatialiseTRAIN.py": "plain method",
-                                             "SpatialiseTRAIN.py, again": "writing the same bytes"})
+        "SpatialiseTRAIN.py": ratios.per_second(samples, anew)}, repetitions)
+    return ratios.table("samples/s", rates, {"SpatialiseTRAIN.py": ["plain method", "writing the same bytes"]})
 
 
 def long_responses(params, repetitions):
@@ -123,9 +125,7 @@ def long_responses(params, repetitions):
         assert np.allclose(each(method)()[..., -params.sample_length:], ours(), atol=1e-2)
     rates = ratios.alternately({name: ratios.per_second(1, work) for name, work in (
         ("FFT of each", each(fftconvolve)), ("overlap-add", each(oaconvolve)), ("sound/mixing.py", ours))}, repetitions)
-    rates["sound/mixing.py, again"] = rates["sound/mixing.py"]
-    return ratios.table("excerpts/s", rates, {"sound/mixing.py": "overlap-add",
-                                              "sound/mixing.py, again": "FFT of each"}, 1)
+    return ratios.table("excerpts/s", rates, {"sound/mixing.py": ["FFT of each", "overlap-add"]}, 1)
 
 
 def measure(repetitions, disk="."):
@@ -137,16 +137,9 @@ def measure(repetitions, disk="."):
             f"{long_responses(params, repetitions)}")
 
 
-def parse_args(argv=None):
-    """Flags of this script."""
-    parser = ratios.parser(__doc__)
-    parser.add_argument("--disk", metavar="DIR", default=".", help="a folder on the disk to measure on (default: here)")
-    return parser.parse_args(argv)
-
-
 def main(argv=None):
     """Measure and print."""
-    args = parse_args(argv)
+    args = ratios.parser(__doc__).parse_args(argv)
     print(measure(args.repetitions, args.disk))
 
 

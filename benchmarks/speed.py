@@ -23,7 +23,6 @@ def parse_args(argv=None):
     parser = ratios.parser(__doc__)
     parser.add_argument("--only", metavar="PART", nargs="+", choices=PARTS,
                         help=f"print these of {', '.join(PARTS)}, and leave the file as it is")
-    parser.add_argument("--disk", metavar="DIR", default=".", help="a folder on the disk to measure on (default: here)")
     return parser.parse_args(argv)
 
 
