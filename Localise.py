@@ -1,19 +1,19 @@
-"""Says from where the sound in a binaural recording comes, over time: azimuth, how sure, level; and draws it.
+"""Finds where the sound of a binaural recording comes from, over time: azimuth, uncertainty, level and a picture.
 
     python Localise.py talk.wav                          # -> localised/talk.csv, talk.png
     python Localise.py talk.wav --html                   # and talk.html: it plays, and shows where each source is
     python Localise.py talk.wav --video                  # and talk.mp4: head, spectrogram and sound; needs PyAV
     python Localise.py talk.wav --video-over film.mp4    # the head in a corner of another video
     python Localise.py recordings/ --format csv json     # every audio file of a folder, in several formats
-    python Localise.py meeting.wav --channels 3 4        # of several channels the left and the right ear
-    python Localise.py talk.wav --head MINE.sofa         # compared with your own head, as measured
-    python Localise.py meeting.wav --sources 2           # two talkers at a time, each with a number that he keeps
+    python Localise.py meeting.wav --channels 3 4        # channels 3 and 4 are the left and the right ear
+    python Localise.py talk.wav --head MINE.sofa         # with your own measured HRTF in place of KEMAR's
+    python Localise.py meeting.wav --sources 2           # up to two talkers at a time, each with a fixed number
     python Localise.py --live                            # a two-channel input as a moving bar; needs sounddevice
-    python Localise.py --live --device USB --json        # of a card by its name, a line of JSON for each answer
-    python Localise.py --serve                           # a page of your browser to drop a file on, or to record
+    python Localise.py --live --device USB --json        # a card by its name; a line of JSON for each answer
+    python Localise.py --serve                           # a page in your browser to drop a file on, or to record
 
-A row is about the second around its time. It has no azimuth where there is no source: in silence, and in noise from all
-around. Negative is left. Rows that contradict their neighbours follow them (carried: 1).
+A row describes the second around its time. It has no azimuth where there is no source: in silence, and in noise from
+all around. Negative is left. A row that contradicts its neighbours takes their azimuth (carried: 1).
 """
 import console
 
@@ -58,12 +58,12 @@ def parse_args(argv=None):
     parser.add_argument("--model", metavar="FILE", type=Path,
                         help="a .onnx or a .keras file (default: the one that ships)")
     parser.add_argument("--head", metavar="SOFA",
-                        help="your own head as measured, which the network compares with in place of KEMAR")
+                        help="a SOFA file of your own head, measured; the network uses it in place of KEMAR")
     parser.add_argument("--hop-s", metavar="S", type=float,
-                        help=f"from answer to answer, in steps of 0.02 s (default: {default.hop_s:g}, with --live "
+                        help=f"time between answers, a multiple of 0.02 s (default: {default.hop_s:g}, with --live "
                              f"{default.live_hop_s:g})")
     parser.add_argument("--sources", metavar="N", type=int, choices=range(1, MOST_SOURCES + 1), default=1,
-                        help=f"sources at a time, 1 to {MOST_SOURCES}; each has a number that it keeps (default: 1)")
+                        help=f"most sources at a time, 1 to {MOST_SOURCES}; each has a fixed number (default: 1)")
     parser.add_argument("--out", metavar="DIR", default="localised", help="(default: %(default)s)")
     parser.add_argument("--format", metavar="FORMAT", nargs="+", default=["csv"],
                         help=f"one or several of {', '.join(FORMATS)} (default: csv)")
@@ -74,12 +74,12 @@ def parse_args(argv=None):
     parser.add_argument("--channels", metavar=("LEFT", "RIGHT"), nargs=2, type=int,
                         help="which channels are the ears, counted from 1 (default: 1 2)")
     parser.add_argument("--balance", choices=("auto", "off"), default="auto",
-                        help="correct the levels of unequal microphones, told from what comes from all around "
+                        help="correct the level difference of the microphones, measured in background noise "
                              "(default: %(default)s)")
-    parser.add_argument("--no-smoothing", action="store_true", help="each row by itself, whatever its neighbours say")
+    parser.add_argument("--no-smoothing", action="store_true", help="leave each row as it is, whatever its neighbours")
     add_live_flags(parser, default)
     parser.add_argument("--serve", metavar="PORT", nargs="?", type=int, const=0,
-                        help="a page for this computer's browsers, to drop a file on or to record two channels "
+                        help="a page for browsers on this computer, to drop a file on or to record two channels "
                              "(default: any free port)")
     args = parser.parse_args(argv)
     named = [each for each in args.format if each not in FORMATS and Path(each).exists()]  # --format json talk.wav

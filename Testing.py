@@ -42,16 +42,16 @@ def parse_args(argv=None):
     parser.add_argument("--models", metavar="DIR", default="checkpoints",
                         help="trained models, a folder, or a .keras or .onnx file (default: %(default)s)")
     parser.add_argument("--head", metavar="SET", default="mit_kemar",
-                        help="the head that models and baseline compare with, for example a SOFA file of one's own "
+                        help="the head whose HRTF models and baseline use, for example a SOFA file of your own "
                              "(default: %(default)s)")
     parser.add_argument("--skip-bad", action="store_true",
                         help="read all shards first, and score without those that are damaged")
-    parser.add_argument("--out", metavar="DIR", default="results", help="tables, pictures (default: %(default)s)")
-    heard = parser.add_argument_group("what the shards were made of, to be heard in report.html where it is present")
+    parser.add_argument("--out", metavar="DIR", default="results", help="tables and pictures (default: %(default)s)")
+    heard = parser.add_argument_group("what the shards were made of; report.html plays it if it is present")
     heard.add_argument("--speech", metavar="DIR", default="SpeechTEST", help="(default: %(default)s)")
     heard.add_argument("--noise", metavar="DIR", default="NoiseTEST", help="(default: %(default)s)")
     heard.add_argument("--recordings", metavar="DIR", help="for shards of labelled recordings")
-    heard.add_argument("--hrir", metavar="SET", nargs="+", default=[], help="SOFA files besides mit_kemar")
+    heard.add_argument("--hrir", metavar="SET", nargs="+", default=[], help="SOFA files, besides mit_kemar")
     return parser.parse_args(argv)
 
 

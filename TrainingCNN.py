@@ -43,20 +43,20 @@ def parse_args(argv=None):
     parser = console.Parser(__doc__)
     parser.add_argument("--data", metavar="DIR", nargs="+", help="folders of training shards (default: BinSL_TRAIN)")
     parser.add_argument("--weights", metavar="W", nargs="+", type=float,
-                        help="how often the samples of each folder come in an epoch (default: once)")
+                        help="how often an epoch uses the samples of each folder of --data (default: once)")
     parser.add_argument("--from", metavar="MODEL", nargs="+", dest="origins", default=[],
                         help="begin with the weights of a trained model (docs/recordings.md), or with the mean of "
-                             "several that were trained on from one")
+                             "several that continued from one model")
     parser.add_argument("--from-wavs", action="store_true",
                         help="mix on the fly for every batch instead of reading shards")
     parser.add_argument("--samples", metavar="N", type=int,
-                        help=f"from wavs: how many to train on (default: {default.samples_to_see})")
+                        help=f"from wavs: number of samples to train on (default: {default.samples_to_see})")
     parser.add_argument("--own-head-share", metavar="SHARE", type=float,
-                        help="from wavs: share of the scenes that are compared with their own head's templates, which "
+                        help="from wavs: share of the mixtures compared with their own head's templates, which "
                              "teaches the model to use --head (default: 0)")
     parser.add_argument("--workers", metavar="N", type=int,
                         help="from wavs: processes that mix (default: one for each processor)")
-    parser.add_argument("--out", metavar="DIR", default="checkpoints", help="models, history (default: %(default)s)")
+    parser.add_argument("--out", metavar="DIR", default="checkpoints", help="models and history (default: %(default)s)")
     parser.add_argument("--model", choices=MODELS, default=default.model,
                         help="cnn, or the network of the original, CNNBSL (default: %(default)s)")
     parser.add_argument("--loss", choices=LOSSES,
@@ -65,9 +65,9 @@ def parse_args(argv=None):
     parser.add_argument("--batch-size", metavar="N", type=int, default=default.batch_size,
                         help="(default: %(default)s)")
     parser.add_argument("--learning-rate", metavar="X", type=float, default=default.learning_rate,
-                        help="at its highest (default: %(default)s)")
+                        help="the greatest of the schedule (default: %(default)s)")
     parser.add_argument("--precision", choices=PRECISIONS, default=default.precision,
-                        help="of the large matrix products in training; docs/cluster.md says when another is faster "
+                        help="precision of the large matrix products; docs/cluster.md says when another is faster "
                              "(default: %(default)s)")
     parser.add_argument("--seed", metavar="N", type=int, default=default.seed, help="(default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on from the last finished epoch in --out")

@@ -28,7 +28,7 @@ def parse_args(doc, split, argv=None):
                         help="a folder of labelled two-channel recordings in place of speech (docs/recordings.md); "
                              "--noise adds noise to them")
     parser.add_argument("--channels", metavar=("LEFT", "RIGHT"), nargs=2, type=int, default=(),
-                        help="of --recordings of more than two channels: which are the ears, counted from 1")
+                        help="which channels of --recordings with more than two are the ears, counted from 1")
     scene_flags = add_scene_flags(parser, split)
     args = parser.parse_args(argv)
     if args.dask and args.jobs is not None:
@@ -85,19 +85,19 @@ def add_scene_flags(parser, split):
                            help="heads, drawn for each mixture: mit_kemar or SOFA files, also of rooms, folders of "
                                 "them or patterns like 'people/*.sofa' (default: mit_kemar)"),
         group.add_argument("--hrir-weights", metavar="W", nargs="+", type=float,
-                           help="how often a mixture takes a head of each of --hrir (default: every head alike)"),
+                           help="relative frequency of each entry of --hrir (default: every head alike)"),
         group.add_argument("--receivers", metavar=("LEFT", "RIGHT"), nargs=2, type=int,
-                           help="of SOFA files of more than two receivers: which are the ears, counted from 1"),
+                           help="which receivers of a SOFA file with more than two are the ears, counted from 1"),
         group.add_argument("--talkers", metavar="N", nargs="+", type=int,
                            help=f"talkers at a time, 0 to {MOST_TALKERS}; of several numbers one is drawn for each "
                                 f"sample, 0 is noise alone (default: {numbers(default.talkers)})"),
         group.add_argument("--talker-level-db", metavar="DB", type=float,
-                           help="the others are weaker than the loudest talker by up to this much (default: "
+                           help="how much weaker than the loudest talker the others are, at most (default: "
                                 f"{default.talker_level_db:g})"),
         group.add_argument("--least-talker-distance-deg", metavar="DEG", type=float,
-                           help=f"between any two talkers (default: {default.least_talker_distance_deg:g})"),
+                           help=f"least between any two talkers (default: {default.least_talker_distance_deg:g})"),
         group.add_argument("--left-right", choices=hrir.LEFT_RIGHT,
-                           help="of SOFA files: check against the data, keep as they say, or mirror (default: check)"),
+                           help="sides of SOFA files: check against the data, keep, or mirror (default: check)"),
     ]
     for name, (_, _, what) in RANGES.items():
         value = getattr(default, name)
@@ -107,7 +107,7 @@ def add_scene_flags(parser, split):
         flags.append(group.add_argument(flag_of(name), type=float, nargs=2 if is_range else None, metavar=metavar,
                                         help=what + usual))
     flags.append(group.add_argument("--world", action="store_true", default=None,
-                                    help="all of it at once; flags beside it change single values"))
+                                    help="turn all of these on; other flags change single values"))
     return [flag.dest for flag in flags]
 
 

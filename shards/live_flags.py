@@ -14,7 +14,7 @@ def add_live_flags(parser, params):
     group.add_argument("--device", metavar="NAME_OR_NUMBER",
                        help="the input of --live: its number, or a part of its name (default: the system's)")
     group.add_argument("--window-s", metavar="S", type=float,
-                       help=f"of sound for each answer: shorter answers sooner, longer is surer (default: "
+                       help=f"seconds of sound for each answer: less answers sooner, more is surer (default: "
                             f"{params.live_window_s:g})")
     group.add_argument("--record", metavar="FILE", help="keep what is heard, in a .flac or a .wav")
     group.add_argument("--json", action="store_true", help="write a line of JSON for each answer in place of the bar")

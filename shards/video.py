@@ -52,7 +52,7 @@ def add_flags(parser):
     parser.add_argument("--video", action="store_true",
                         help="also a video of the head, the spectrogram and the sound; needs PyAV")
     parser.add_argument("--video-size", metavar=("WIDTH", "HEIGHT"), nargs=2, type=int,
-                        help="of --video in pixels, even numbers (default: {} {})".format(*SIZE))
+                        help="size of --video in pixels, even numbers (default: {} {})".format(*SIZE))
     parser.add_argument("--video-over", metavar="FILM", type=Path,
                         help="a video of the head in a corner of this video's picture, with the recording's sound")
 

@@ -1,4 +1,4 @@
-"""Makes docs/gallery.md and its pictures: what Localise.py tells of eight recordings, good answers and honest ones.
+"""Makes docs/gallery.md and its pictures: what Localise.py reports for eight recordings, easy and hard ones.
 
     python tools/make_gallery.py                         # needs PyAV, and Chromium for the picture of a page
     python tools/make_gallery.py --sounds gallery        # the recordings alone, to try the commands with
@@ -33,7 +33,7 @@ GRID_DEG = np.arange(-90, 91)
 PICTURE_WIDTH, COLOURS = 1000, 64
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
 OPENING = (
-    "What `Localise.py` tells of eight recordings: good answers, and honest ones. Above each picture stands what the "
+    "What `Localise.py` reports for eight recordings, easy and hard ones. Above each picture stands what the "
     "recording holds, below it the command and what it prints. The recordings are the demo's synthetic talkers, heard "
     "through the head that ships. `python tools/make_gallery.py` makes this page. In a fresh clone, in an activated "
     "environment, this makes the recordings:")
@@ -66,19 +66,19 @@ CASES = (
          "The page in a browser: the head from above, what was heard when, and both tracks over the spectrogram.",
          ".html"),
     Case("walk", "A talker who walks", "A talker goes from 80 degrees left to 80 right in 12 seconds.", "",
-         "The line follows. It begins and ends half a second late and early, since a row answers for a whole second."),
-    Case("cross", "Two talkers cross", "One walks from 60 degrees left to 60 right, the other from right to left.",
+         "The line follows. It begins half a second late and ends half a second early: a row covers a second."),
+    Case("cross", "Two talkers cross", "One walks from 60 degrees left to 60 right, the other from 60 right to left.",
          "--sources 2", "Both talk all the time. Each keeps its number where they meet."),
     Case("three", "A frame of a video", "Three talkers begin in turn, at 65 and 10 degrees left and at 40 right.",
          "--sources 3 --video", "A frame of the video at 7 s; the video has the sound of both ears.", ".mp4", 7.0),
     Case("room", "A room, with noise", "A talker at 45 degrees right in a room (RT60 0.6 s), babble 5 dB below.", "",
          "The line stays; walls and babble widen the band, the 68 % interval."),
     Case("microphones", "Unequal microphones", "A talker at 20 degrees left; the right channel is 5 dB too loud.", "",
-         "What comes from all around tells the gains. They are corrected, and that is told."),
+         "The gains are estimated from the background noise and corrected, and a message says so."),
     Case("panned", "A stereo mix", "Two voices, panned by level alone: no recording of two ears.", "",
          "The warning says that these azimuths mean nothing, and every band is at least 60 degrees wide to each side."),
     Case("noise", "Nobody", "Babble from all around, and no talker.", "",
-         "No line: the answer is that there is no source."),
+         "There is no line, because there is no source."),
 )
 
 
