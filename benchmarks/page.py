@@ -28,18 +28,18 @@ def page(rows, runs):
     """The Markdown of ACCURACY.md: rows with numbers as float, and a dict of part to its run."""
     tables = dict.fromkeys(row["table"] for row in rows)
     lines = ["# Accuracy", "", _paragraph(
-        "How accurate the model is with strangers: heads, rooms, microphones and sounds that training never heard. "
-        "Then MIT KEMAR, the dummy head that ships. All methods hear the same mixtures. [accuracy.csv](accuracy.csv) "
+        "How accurate the model is with heads, rooms, microphones and sounds that training never heard, and then with "
+        "MIT KEMAR, the dummy head that ships. All methods hear the same mixtures. [accuracy.csv](accuracy.csv) "
         "holds every figure. `python benchmarks/accuracy.py --from-csv` writes this page from it and from "
         "[accuracy.json](accuracy.json)."), "", _paragraph(
         "Unless stated, the tables show per cent within 5 degrees, and MAE, the mean absolute error in degrees. A "
         "prediction counts when, rounded to whole degrees, it is within 5 degrees: the rule of CNNBSL, the original. "
-        "It may therefore be off by up to 5.5. Not rounded, fewer are right: column "
+        "It may therefore be off by up to 5.5. Without rounding fewer are right: column "
         "`within_5_deg_not_rounded_percent`. The SNR is that of the speech from the front over the noise, in the "
         "sample."), "", _paragraph(
         "`original`: the recipe of CNNBSL, trained by `original.py`. `likelihood`: maximum likelihood over the "
-        "templates of MIT KEMAR (`network/likelihood.py`). `own head`: compared with the templates of the very head "
-        "in their place. `GCC-PHAT`: interaural delays of MIT KEMAR (Knapp and Carter 1976)."), ""]
+        "templates of MIT KEMAR (`network/likelihood.py`). `own head`: with the templates of the head that the test is "
+        "heard through. `GCC-PHAT`: interaural delays of MIT KEMAR (Knapp and Carter 1976)."), ""]
     for table, section in SECTIONS.items():
         if table in tables:
             lines += section([row for row in rows if row["table"] == table])
@@ -105,9 +105,9 @@ def _people(rows):
         for statistic in ("mean", "worst tenth")]
     return [
         f"## {heads} people's heads, diffuse noise, 1.02 s", "", _paragraph(
-            f"Each head hears {MIXTURES_OF_PERSON} mixtures of a talker and a noise, over the heads every talker with "
+            f"Each head hears {MIXTURES_OF_PERSON} mixtures of a talker and a noise; over all heads every talker meets "
             "every noise. Source and noise come from the directions in which the head was measured, none interpolated. "
-            "The worst tenth is the mean of that tenth of the heads, for each column anew."), "",
+            "The worst tenth is the mean over a tenth of the heads, chosen for each column."), "",
         *_markdown(["method", "heads", *map(name_of, snrs), "MAE, 0 dB", "MAE, 20 dB"], accuracy), "",
         "![Per cent within 5 degrees of every head](accuracy_people.png)", "",
         "Per cent of the true azimuths within the stated half-widths:", "",
@@ -170,10 +170,10 @@ def _recordings(rows):
             *(f"{share:.1f}" for share in of_answered), f"{row['median_deg']:.2f}", f"{row['mae_deg']:.2f}",
             "" if np.isnan(inside) else f"{inside:.0f}"])
     return ["## Real recordings", "", _paragraph(
-        "A talker walks about in a real room around a dummy head. Rows within 20 dB of the loudest hundredth count, "
-        "and of all of them those without an answer are wrong. Median and mean of the absolute error in degrees and "
-        "the share inside the stated 68 % are of the answered rows. `peer`: the track that another localiser's authors "
-        "published. Nothing is rounded."), "",
+        "A talker walks about in a real room around a dummy head. Rows within 20 dB of the loudest hundredth are "
+        "scored; \"of all\" counts rows without an answer as wrong. The answered rows alone give the median and mean "
+        "absolute error in degrees and the share inside the stated 68 %. `peer`: the track that the authors of another "
+        "localiser published. Nothing is rounded."), "",
         *_markdown(["recording", "method", "rows", "answered (%)", "within 5, of all", "within 10, of all",
                     "within 5, of the answered", "within 10, of the answered", "median", "mean", "inside 68 %"], lines),
         ""]
@@ -184,8 +184,8 @@ def _alone(rows):
     shares = np.array([[row["answered_percent"] for row in rows if row["head"] == head] for head in heads])
     shares = np.column_stack((shares.mean(axis=1), shares))
     return ["## Noise alone", "", _paragraph(
-        f"In how many of 100 s of diffuse noise without a source the track states one, at {len(heads)} heads, MIT "
-        f"KEMAR and {len(heads) - 1} people. None would be right."), "",
+        f"False alarms: in how many of 100 s of diffuse noise without a source the track states one, at {len(heads)} "
+        f"heads, MIT KEMAR and {len(heads) - 1} people. 0 would be right."), "",
         *_markdown(["heads", "all", *noises], [["mean", *(f"{share:.1f}" for share in shares.mean(axis=0))],
                                                ["worst head", *(f"{share:.1f}" for share in shares.max(axis=0))]]), ""]
 
@@ -209,7 +209,7 @@ def _talkers(rows):
     return ["## Several talkers, diffuse noise, 20 dB", "", _paragraph(
         "Per cent of the samples in which every talker is found within 5 and within 10 degrees, nothing rounded; then "
         "of the samples of the right count, of the answers further than 10 degrees from everybody, and of the samples "
-        "whose one answer is within 5 degrees of the loudest talker and of any. Nobody is told the number. Any two "
+        "whose one answer is within 5 degrees of the loudest talker and of any. No method is told the number. Any two "
         "talkers are 15 degrees or more apart, and each is another speaker. The SNR is that of the loudest. "
         "`likelihood`: peaks of the posterior averaged over frames (`network/likelihood.py`). `GCC-PHAT`: peaks of the "
         "cross-correlation (`network/gcc_phat.py`)."), "",
