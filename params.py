@@ -279,8 +279,8 @@ RANGES = {
     "source_colour_db": (0, 20, "spectral coloration of the speech: standard deviation of random EQ curves"),
     "source_speed": (0.5, 2, "speech played faster by a factor of this range, pitch and formants with it"),
     "noise_colour_db": (0, 20, "spectral coloration of the noise: standard deviation of random EQ curves"),
-    "noise_swell_db": (0, 40, "most that diffuse noise rises and falls, from each direction by itself, as waves and gusts "
-                              "of wind do"),
+    "noise_swell_db": (0, 40, "most that diffuse noise rises and falls, from each direction by itself, as waves and "
+                              "gusts of wind do"),
     "band_limit_share": (0, 1, "share of the scenes whose recording ends at a frequency from 3.4 to 7.5 kHz, as those "
                                "of telephones and of lossy codecs do"),
     "other_sounds_share": (0, 1, "share of the scenes with another sound in place of speech: a band of noise, a tone, "

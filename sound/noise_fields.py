@@ -3,7 +3,6 @@ import numpy as np
 from scipy.fft import irfft, rfft
 
 SWELLS_PER_S = (0.1, 3.0)  # waves on a beach, gusts of wind, cars that pass; steps
-SWELL_POINTS = 256         # of the loudness over a noise
 
 
 def noise_gain(speech, noise, snr_db):
@@ -85,14 +84,12 @@ def swells(rng, count, length, depth_db, sample_rate_hz):
     ((37, 16000), True, True)
 
     """
-    depth_db = rng.uniform(0, depth_db)
-    rate_hz = np.exp(rng.uniform(*np.log(SWELLS_PER_S), (count, 1)))
-    phase = rng.uniform(0, 2 * np.pi, (count, 1))
-    step = -(-length // SWELL_POINTS)                    # a sine this slow is as good by straight lines between points
-    at = np.arange(0, length + step, step)
-    level_db = depth_db / 2 * np.sin(2 * np.pi * rate_hz * at / sample_rate_hz + phase)
-    loudness = 10 ** (level_db / 20)
-    return np.stack([np.interp(np.arange(length), at, each) for each in loudness]).astype(np.float32)
+    amplitude_db = rng.uniform(0, depth_db) / 2
+    rate_hz, phase = np.exp(rng.uniform(*np.log(SWELLS_PER_S), count)), rng.uniform(0, 2 * np.pi, count)
+    seconds = np.arange(length, dtype=np.float32) / sample_rate_hz
+    radians = np.multiply.outer((2 * np.pi * rate_hz).astype(np.float32), seconds)
+    radians += phase.astype(np.float32)[:, np.newaxis]
+    return np.exp(np.float32(amplitude_db * np.log(10) / 20) * np.sin(radians))
 
 
 def diffuse_loudness(azimuth_deg):
