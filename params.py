@@ -76,6 +76,7 @@ class Params:
     source_colour_db: float = 0.0
     source_speed: tuple = ()
     noise_colour_db: float = 0.0
+    noise_swell_db: float = 0.0
     band_limit_share: float = 0.0
     other_sounds_share: float = 0.0
     mixed_level_db: float = 10.0      # noise field "mixed": the second noise is up to this much weaker or stronger
@@ -278,13 +279,15 @@ RANGES = {
     "source_colour_db": (0, 20, "spectral coloration of the speech: standard deviation of random EQ curves"),
     "source_speed": (0.5, 2, "playback speed of the speech, a factor of this range; pitch and formants change too"),
     "noise_colour_db": (0, 20, "spectral coloration of the noise: standard deviation of random EQ curves"),
+    "noise_swell_db": (0, 40, "most that diffuse noise rises and falls, from each direction by itself, as waves and "
+                              "gusts of wind do"),
     "band_limit_share": (0, 1, "share of the scenes whose recording ends at a frequency from 3.4 to 7.5 kHz, as those "
                                "of telephones and of lossy codecs do"),
     "other_sounds_share": (0, 1, "share of the scenes with another sound in place of speech: a band of noise, a tone, "
                                  "clicks or a sweep"),
 }
-SINCE_0_4 = ("receivers", "channels", "hrir_weights", "band_limit_share", "other_sounds_share")  # stored where set, so
-                                                                                   # that earlier shards still fit
+# Stored where set, so that earlier shards still fit.
+SINCE_0_4 = ("receivers", "channels", "hrir_weights", "band_limit_share", "other_sounds_share", "noise_swell_db")
 TALKERS = ("talkers", "talker_level_db", "least_talker_distance_deg")  # stored where talkers differ from one each
 
 # --world: all of it at once, the recipe of the model that ships. Heads: adults, whose longest interaural delay is 0.646
@@ -310,6 +313,7 @@ WORLD = {
     "source_colour_db": 4.0,
     "source_speed": (0.85, 1.18),
     "noise_colour_db": 8.0,
+    "noise_swell_db": 20.0,
     "band_limit_share": 0.15,
     "other_sounds_share": 0.1,
 }

@@ -375,6 +375,9 @@ class Mixer:
         if field == "diffuse":
             starts = [excerpts.draw_start(rng, clip.starts) for _ in circle]
             independent = np.stack([self._noise_excerpt(scene, clip, start) for start in starts])
+            if p.noise_swell_db:
+                independent = independent * noise_fields.swells(rng, *independent.shape, p.noise_swell_db,
+                                                                p.sample_rate_hz)
             return noise_fields.diffuse(independent, _directions(scene, circle), scene.grid.directions_deg[circle],
                                         p.sample_length, eq_spectrum)
         excerpt = self._noise_excerpt(scene, clip, excerpts.draw_start(rng, clip.starts))

@@ -2,6 +2,8 @@
 import numpy as np
 from scipy.fft import irfft, rfft
 
+SWELLS_PER_S = (0.1, 3.0)  # waves on a beach, gusts of wind, cars that pass; steps
+
 
 def noise_gain(speech, noise, snr_db):
     """Compute the factor for `noise` that sets the SNR: speech power over noise power in dB.
@@ -63,6 +65,31 @@ def diffuse(excerpts, hrtf, azimuth_deg, length, eq=None):
         spectrum *= eq
     size = excerpts.shape[-1]
     return irfft(spectrum, size)[..., size - length:]
+
+
+def swells(rng, count, length, depth_db, sample_rate_hz):
+    """Draw how loud each of several noises is over time: waves, gusts of wind, traffic that passes.
+
+    Each rises and falls by up to `depth_db` in all, as a sine in decibels of a rate within SWELLS_PER_S. So a few
+    directions are louder than the others for a moment, and are no source for all that.
+
+    Returns
+    -------
+    np.ndarray [shape=(count, length)], float32
+
+    Examples
+    --------
+    >>> loud = swells(np.random.default_rng(0), 37, 16_000, depth_db=20, sample_rate_hz=16_000)
+    >>> loud.shape, bool(loud.max() <= 10 ** 0.5), bool(loud.min() >= 10 ** -0.5)
+    ((37, 16000), True, True)
+
+    """
+    amplitude_db = rng.uniform(0, depth_db) / 2
+    rate_hz, phase = np.exp(rng.uniform(*np.log(SWELLS_PER_S), count)), rng.uniform(0, 2 * np.pi, count)
+    seconds = np.arange(length, dtype=np.float32) / sample_rate_hz
+    radians = np.multiply.outer((2 * np.pi * rate_hz).astype(np.float32), seconds)
+    radians += phase.astype(np.float32)[:, np.newaxis]
+    return np.exp(np.float32(amplitude_db * np.log(10) / 20) * np.sin(radians))
 
 
 def diffuse_loudness(azimuth_deg):

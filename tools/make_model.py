@@ -2,6 +2,7 @@
 
     python tools/make_model.py --speech DIR --noise DIR --people DIR              # or: make model SPEECH=DIR ...
     python tools/make_model.py --speech DIR --noise DIR --people DIR --dry-run    # print the command of the run
+    python tools/make_model.py --speech DIR --noise DIR --people DIR --from pretrained    # go on from what shipped
 
 --people names folders of SOFA files, or patterns in quotes ('people/cipic_*.sofa'). Files of a folder whose names agree
 up to the first digit or underscore are one collection, and so are those of a pattern. Of 10 mixtures 3 are heard
@@ -11,6 +12,7 @@ The run can be interrupted: the same command goes on after the last finished epo
 left. In the end --out holds the folder shipped: best.keras with float16 weights, history.csv, and run.json, which is
 what tools/write_card.py needs besides. pretrained/ is left as it is.
 """
+import csv
 import glob
 import itertools
 import json
@@ -34,6 +36,7 @@ from shards.recipe import PairPlan, samples_of_pair
 from sound import mixing
 
 SAMPLES = 3_833_856                 # 52 epochs of 73,728
+MORE_SAMPLES, MORE_LEARNING_RATE = 589_824, 4e-4   # of a run that goes on: 8 epochs
 AZIMUTH_DEG = tuple(2.5 * step for step in range(-36, 37))
 KEMAR_WEIGHT, PEOPLE_WEIGHT = 3, 7  # of 10 mixtures
 OWN_HEAD_SHARE = 0.3
@@ -48,10 +51,16 @@ def parse_args(argv=None):
     parser.add_argument("--noise", metavar="DIR", required=True, help="noise to train on")
     parser.add_argument("--people", metavar="DIR", nargs="+", required=True,
                         help="people's heads: folders of SOFA files, or patterns in quotes")
-    parser.add_argument("--samples", metavar="N", type=int, default=SAMPLES, help="mixtures (default: %(default)s)")
+    parser.add_argument("--from", metavar="DIR", dest="origin", type=Path,
+                        help="go on from a folder that an earlier run shipped: best.keras, history.csv, run.json")
+    parser.add_argument("--samples", metavar="N", type=int,
+                        help=f"mixtures (default: {SAMPLES}, with --from {MORE_SAMPLES})")
     parser.add_argument("--out", metavar="DIR", default="checkpoints_shipped", help="(default: %(default)s)")
     parser.add_argument("--dry-run", action="store_true", help="print the command and run nothing")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    args.samples = args.samples or (MORE_SAMPLES if args.origin else SAMPLES)
+    args.before = earlier_runs(args.origin) if args.origin else []
+    return args
 
 
 def main(argv=None):
@@ -81,7 +90,25 @@ def training_flags(args):
     return ["--from-wavs", "--world", "--azimuth-deg", *(f"{azimuth:g}" for azimuth in AZIMUTH_DEG),
             "--hrir", "mit_kemar", *people, "--hrir-weights", *map(str, (KEMAR_WEIGHT, *weights_of(people.values()))),
             "--own-head-share", str(OWN_HEAD_SHARE), "--samples", str(args.samples), "--speech", args.speech,
-            "--noise", args.noise, "--out", args.out, "--resume"]
+            "--noise", args.noise, "--out", args.out, "--resume",
+            *(["--from", str(args.origin / "best.keras"), "--learning-rate", f"{MORE_LEARNING_RATE:g}"] if args.origin
+              else [])]
+
+
+def earlier_runs(origin):
+    """List the runs that a shipped folder comes from, the first one first: dicts of samples, epochs and minutes.
+
+    Raises BadInput where the folder does not hold what `finish` writes.
+    """
+    try:
+        run = json.loads((origin / "run.json").read_text(encoding="utf-8"))
+        with open(origin / "history.csv", newline="", encoding="utf-8") as file:
+            seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
+        return [*run.get("before", []), {"samples": run["samples"], "epochs": len(seconds),
+                                         "minutes": round(sum(seconds) / 60)}]
+    except (OSError, ValueError, KeyError) as problem:
+        raise BadInput(f"--from {origin} does not hold best.keras, history.csv and run.json of a model that shipped; "
+                       "name the folder that this script wrote, or pretrained.") from problem
 
 
 def collections_of(people):
@@ -148,8 +175,9 @@ def finish(args):
     with console.atomic_write(shipped / "history.csv") as partial:
         partial.write_bytes((out / "history.csv").read_bytes())
     with console.atomic_write(shipped / "run.json") as partial:
-        run = {"samples": args.samples, "speech_files": len(speech), "noise": [each.name for each in noise],
-               "data": last.state["data"], "processors": console.processors(), "float16": change}
+        run = {"before": args.before, "samples": args.samples, "speech_files": len(speech),
+               "noise": [each.name for each in noise], "data": last.state["data"],
+               "processors": console.processors(), "float16": change}
         partial.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
     return shipped, change
 

@@ -47,7 +47,9 @@ SCENES = {  # name of the picture: (its title, what is changed)
     "source_speed": ("source 1.18 times as fast", {"source_speed": (1.18, 1.18)}),
     "noise_colour_db": ("noise field diffuse, 0 dB, noise colour 8 dB",
                         {"noise_field": ("diffuse",), "snr_db": (0,), "noise_colour_db": 8.0}),
-    "world": ("--world", WORLD),
+    "noise_swell_db": ("noise field diffuse, 0 dB, swells up to 20 dB",
+                       {"noise_field": ("diffuse",), "snr_db": (0,), "noise_swell_db": 20.0}),
+    "world": ("--world, one talker", WORLD | {"talkers": (1,)}),
 }
 
 

@@ -110,9 +110,8 @@ def run_values(network, history, run):
         "dense": " and ".join(map(str, cnn.DENSE)),
         "uncertainty": (f"The half-widths follow from {len(calibration.least)} error predictors, fitted to the errors "
                         "on validation samples." if calibration else "The file states no fitted uncertainty."),
-        "processors": f"{run['processors']} processors",
-        "minutes": f"{sum(row['seconds'] for row in history) / 60:.0f}",
-        "samples": f"{run['samples']:,}", "epochs": len(history), "best_epoch": f"{best['epoch']:.0f}",
+        "processors": f"{run['processors']} processors", "runs": runs_in_words(run, history),
+        "epochs": len(history), "best_epoch": f"{best['epoch']:.0f}",
         "validation_loss": f"{best['validation_loss']:.3f}",
         "validation_within": f"{best['validation_within_5_deg_percent']:.1f}",
         "rounding": (f"The weights are stored as float16, which moves answers to {rounding['samples']} samples by "
@@ -121,6 +120,23 @@ def run_values(network, history, run):
             f"| `{name}` | {in_words(value)} |" for name, value in recipe)]),
         "speech_files": run["speech_files"], "validation_share": f"{100 * network.params.validation_share:.0f} %",
         "noise_count": len(run["noise"]), "noise_names": ", ".join(run["noise"]), "heads": heads(network.made_with)}
+
+
+def runs_in_words(run, history):
+    """Say what runs a model comes from, the last one that of `run` and of the rows of its history.
+
+    >>> last, history = {"samples": 600}, [{"seconds": 90.0}, {"seconds": 30.0}]
+    >>> runs_in_words(last, history)
+    'One run of 600 mixtures, 2 epochs in 2 minutes.'
+    >>> runs_in_words(last | {"before": [{"samples": 900, "epochs": 3, "minutes": 5}]}, history)[:74]
+    'A first run of 900 mixtures, 3 epochs in 5 minutes, then one that went on '
+    """
+    minutes = round(sum(row["seconds"] for row in history) / 60)
+    told = [f"of {each['samples']:,} mixtures, {each['epochs']} epochs in {each['minutes']} minutes" for each in
+            (*run.get("before", []), {"samples": run["samples"], "epochs": len(history), "minutes": minutes})]
+    return (f"One run {told[0]}." if len(told) == 1 else
+            f"A first run {told[0]}, " + ", ".join(f"then one that went on from it with `--from`: {each}" for each in
+                                                   told[1:]) + ".")
 
 
 def in_words(value):

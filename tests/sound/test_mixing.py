@@ -8,7 +8,7 @@ from scipy.signal import fftconvolve
 import features
 import hrir
 from params import NOISE_FIELDS, WORLD, Params
-from sound import coloration, excerpts, mixing, rooms
+from sound import coloration, excerpts, mixing, noise_fields, rooms
 from sound.noise_fields import noise_gain
 
 PARAMS = replace(Params(), frames=10)  # short samples prove as much
@@ -395,6 +395,24 @@ def test_diffuse_noise_is_another_excerpt_from_every_direction(monkeypatch):
     monkeypatch.setattr(mixing.noise_fields, "diffuse", lambda *args: given.append(args[0]) or real(*args))
     noise_of(mixer(noise_field=("diffuse",)))
     assert len({excerpt.tobytes() for excerpt in given[0]}) == len(AZIMUTHS["circle_deg"])
+
+
+def test_diffuse_noise_that_swells_leans_to_one_side_for_a_moment():
+    def leaning_db(**swells):
+        """How much the level difference of the ears changes within a second."""
+        made_by = mixer(noise_field=("diffuse",), frames=50, **swells)
+        signals = np.array([noise_of(made_by, seed).signals[:, :16_000] for seed in range(12)])
+        return np.ptp(np.subtract(*power_db(signals.reshape(12, 2, 20, 800)).swapaxes(0, 1)), axis=1).mean()
+    assert leaning_db() < 0.9 * leaning_db(noise_swell_db=10.0) < 0.81 * leaning_db(noise_swell_db=30.0)
+
+
+def test_swells_are_slow_and_of_each_direction_by_itself():
+    loud_db = 20 * np.log10(noise_fields.swells(np.random.default_rng(1), 37, 16_000, 40.0, 16_000))
+    amplitude_db = np.abs(loud_db).max()
+    steepest = 2 * np.pi * noise_fields.SWELLS_PER_S[1] * amplitude_db / 16_000     # of a sine, in dB a sample
+    assert 0 < amplitude_db <= 20
+    assert np.abs(np.diff(loud_db, axis=1)).max() < 1.01 * steepest
+    assert np.abs(np.corrcoef(loud_db)[np.triu_indices(37, 1)]).mean() < 0.7
 
 
 def test_the_second_of_mixed_noises_is_up_to_10_db_weaker_or_stronger(monkeypatch):

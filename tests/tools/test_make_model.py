@@ -75,6 +75,20 @@ def test_the_same_command_goes_on_and_what_ships_waits_for_its_end(people, monke
     assert "--resume" in started[0]
 
 
+def test_a_run_that_goes_on_begins_with_what_shipped_and_keeps_what_that_came_from(people, tmp_path):
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    flags = ["--speech", "s", "--noise", "n", "--people", str(people), "--from", str(shipped)]
+    with pytest.raises(BadInput, match="does not hold best.keras, history.csv and run.json"):
+        make_model.parse_args(flags)
+    (shipped / "history.csv").write_text("epoch,seconds\n1,90\n2,30\n")
+    (shipped / "run.json").write_text(json.dumps({"samples": 1000, "before": [{"samples": 1}]}))
+    args = make_model.parse_args(flags)
+    assert args.before == [{"samples": 1}, {"samples": 1000, "epochs": 2, "minutes": 2}]
+    assert make_model.training_flags(args)[-4:] == ["--from", str(shipped / "best.keras"), "--learning-rate", "0.0004"]
+    assert args.samples == make_model.MORE_SAMPLES
+
+
 @pytest.fixture
 def trained(wavs, tmp_path):
     """Arguments whose --out holds what a run leaves, of a network that learnt nothing."""

@@ -116,8 +116,9 @@ def test_the_card_says_what_the_run_stored(folder):
     run_script("tools/write_card.py", "--model", folder, "--benchmarks", folder)
     card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     words = re.sub(r"\s+", " ", card)
-    assert "12,345 mixtures were asked for. It ran 3 epochs, and number 2 is the one that ships" in words
-    assert "on 2 processors, 5 minutes" in words
+    assert "One run of 12,345 mixtures, 3 epochs in 5 minutes." in words
+    assert "number 2 is the one that ships" in words
+    assert "on 2 processors" in words
     assert "validation loss 2.500, 72.0 %" in words
     assert "of data `0123456789abcdef`" in words
     assert "of 10 mixtures 3 through `mit_kemar`, 7 through 2 of `cipic`" in words
