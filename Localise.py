@@ -287,8 +287,8 @@ def live(params, args, network):
         for output in outputs:
             opened.callback(output.close)
         recorder = opened.enter_context(Recorder(args.record, microphone.sample_rate_hz)) if args.record else None
-        console.warn(f"{name}: {microphone.sample_rate_hz} Hz, {microphone.latency_s:.2f} s late by its driver; each "
-                     f"answer covers {params.sample_s:g} s, one comes every {tracker.hop_s:g} s. Ctrl-C ends.")
+        console.warn(f"{name}: {microphone.sample_rate_hz} Hz, driver latency {microphone.latency_s:.2f} s; one answer "
+                     f"every {tracker.hop_s:g} s, each from {params.sample_s:g} s of sound. Ctrl-C ends.")
         blocks = recorder.keep(microphone.blocks()) if recorder else microphone.blocks()
         with suppress(KeyboardInterrupt):
             for answered in live_answers(blocks, microphone.sample_rate_hz, tracker):

@@ -19,7 +19,8 @@ from pathlib import Path
 EXIT_BAD_INPUT = 2     # what argparse uses for a wrong flag
 DISK_FULL = {errno.ENOSPC: "the disk is full; free some space and run the same command again.",
              errno.EDQUOT: "the quota of disk space is used up; free some space and run the same command again.",
-             errno.EFBIG: "no file may be so large here; raise the limit (ulimit -f), or choose another disk."}
+             errno.EFBIG: "the file is larger than is allowed here; raise the limit (ulimit -f), or choose another "
+                          "disk."}
 LONGEST_NAME_BYTES = 255  # of a file on common file systems
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for Ctrl-C
 BAR = ("{desc}: {percentage:3.0f} % |{bar}| {n_fmt} of {total_fmt}{unit}, {elapsed} so far, {remaining} left, "

@@ -297,7 +297,7 @@ def _left_and_right(measured, left_right):
                                               *measured.corrections[1:]))
     order = np.argsort(-measured.azimuth_deg)
     return measured._replace(response=measured.response[order], azimuth_deg=-measured.azimuth_deg[order],
-                             corrections=("azimuths mirrored: it counts them clockwise", *measured.corrections))
+                             corrections=("azimuths mirrored: the file counts them clockwise", *measured.corrections))
 
 
 def _verdict(measured):

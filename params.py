@@ -174,7 +174,7 @@ class Params:
         if not self.has_talkers:
             return
         if "talker" in self.noise_field:
-            raise BadInput("--noise-field talker is a talker who is not counted; with --talkers choose other noise "
+            raise BadInput("--noise-field talker adds a talker that --talkers does not count; choose other noise "
                            "fields.")
         fit, last = 0, -float("inf")
         for azimuth_deg in sorted(self.azimuth_deg):

@@ -63,11 +63,12 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=None, head=None, smooths=Tru
     """
     ears = np.asarray(ears)
     if ears.ndim != 2 or 2 not in ears.shape:
-        raise BadInput(f"ears have the shape {ears.shape}; two ear signals have (2, n) or (n, 2).")
+        raise BadInput(f"ears have the shape {ears.shape}; two ear signals have (2, n) or (n, 2), as floats or "
+                       "integers.")
     if np.issubdtype(ears.dtype, np.integer):
         if ears.dtype.itemsize > 4:
-            raise BadInput(f"ears hold {ears.dtype} values, whose full scale is not known; divide them by it, or "
-                           "convert them to the type they were recorded in, for example with astype(np.int16).")
+            raise BadInput(f"ears hold {ears.dtype} values, whose full scale is not known; divide the values by "
+                           "their full scale, or convert them to the type of the recording: astype(np.int16).")
         least, greatest = np.iinfo(ears.dtype).min, np.iinfo(ears.dtype).max
         ears = (ears - (least + greatest + 1) / 2) / ((greatest - least + 1) / 2)
     if not np.issubdtype(ears.dtype, np.floating) or not np.isfinite(ears).all():

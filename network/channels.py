@@ -184,8 +184,8 @@ class ChannelCheck:
             yield ("has sounds that reach one channel first but are louder in the other, as in channels of very "
                    "different level; give both channels the same gain.")
         elif self.wide_share > WIDE_SHARE:
-            yield (f"has delays between the channels that no head makes, in {100 * self.wide_share:.0f} % of it; is "
-                   "it a stereo mix, not a binaural recording? The azimuths mean little then.")
+            yield (f"has delays between the channels that no head makes, in {100 * self.wide_share:.0f} % of it, "
+                   "as in a stereo mix; the azimuths of a stereo mix mean little.")
 
     @property
     def _is_narrow(self):

@@ -45,7 +45,7 @@ def described(stored, path):
         raise BadInput(f"{path} was trained on other features ({differ}); train it again.")
     calibration = stored.get("calibration")
     if calibration and set(calibration) != set(Calibration._fields):
-        raise BadInput(f"{path} states its uncertainty as earlier versions of this code did; train it again.")
+        raise BadInput(f"{path} is from an earlier version, which stated its uncertainty otherwise; train it again.")
     calibration = calibration and Calibration(**{name: tuple(values) for name, values in calibration.items()})
     return params, stored["scenes"], calibration or None
 

@@ -143,9 +143,9 @@ class Tracker:
         self.channels.check(name)
         imbalance = self.balance and self.balance.estimate()
         if imbalance and abs(imbalance.level_db) > max(TOLD_IMBALANCE_DB, 2 * imbalance.uncertainty_db):
-            louder = "right" if imbalance.level_db > 0 else "left"
-            warn(f"{name} has a {louder} channel {abs(imbalance.level_db):.0f} dB louder than the other, by what comes "
-                 "from all around; corrected. Keep it as it is with --balance off.")
+            louder, other = ("right", "left") if imbalance.level_db > 0 else ("left", "right")
+            warn(f"{name} has a {louder} channel {abs(imbalance.level_db):.0f} dB louder than the {other} one, "
+                 "measured in the background noise; corrected. --balance off keeps the levels.")
 
     def _add_frames(self, ears):
         window, hop = self.params.stft_window_samples, self.params.stft_hop_samples

@@ -14,9 +14,9 @@ COLUMNS_OF_TALKERS = {  # of talkers.score; per cent
 GROUPS_OF_TALKERS = {"by_talkers": "talkers", "by_least_distance_deg": "least distance (deg)",
                      "by_least_level_db": "weakest (dB)"}
 WORDS_OF_TALKERS = (
-    "Several talkers, in per cent, not rounded: talkers found within 5 and 10 degrees; samples in which all are found; "
-    "samples of the right count; answers further than 10 degrees from everybody; the one answer within 5 degrees of "
-    "the loudest and of any.")
+    "Several talkers, in per cent, not rounded. 'within': talkers found; 'all within': samples in which every talker "
+    "is found. 'count right': samples of the right count. 'nobody': answers further than 10 degrees from everybody. "
+    "'one': the single answer, within 5 degrees of the loudest or of any talker.")
 
 
 def lines(results):

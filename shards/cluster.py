@@ -93,8 +93,8 @@ def connected(address):
             raise FileNotFoundError(address)
         client = distributed.Client(**where, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError, TypeError, KeyError) as problem:
-        raise BadInput(f"--dask {address}: no Dask scheduler answers there; start one with `dask scheduler` and give "
-                       "the address it prints, as tcp://host:8786.") from problem
+        raise BadInput(f"--dask {address}: no Dask scheduler answers there; start one with `python -m dask "
+                       "scheduler` and give the address it prints, as tcp://host:8786.") from problem
     with client:
         yield client
 

@@ -165,9 +165,8 @@ def split_shards(shards, params):
         blocks_of(shards, params.block_samples, lambda s, keep=keep: keep(s.params["speech_sha256"], s.excerpt_start_s))
         for keep in (parts.trains, parts.validates))
     if not training:
-        raise BadInput(f"{shards[0].path.parent} holds a single speech file ({shards[0].speech}) and no two excerpts "
-                       "of it lie apart, so none can be kept for validation; add a second speech file, or run "
-                       "SpatialiseTRAIN.py with a longer file or more --excerpts.")
+        raise BadInput(f"{shards[0].path.parent} holds a single speech file ({shards[0].speech}), too short to keep a "
+                       "part for validation; add a second speech file, or more --excerpts of a longer one.")
     if parts.border is not None:
         warn(f"Only one speech file ({shards[0].speech}): validation keeps its end, from {parts.border:.1f} s on.")
     return training, validation

@@ -133,7 +133,8 @@ def scene_params(args, split):
     for flag, *needs in (("drr_db", "rt60_s"), ("room_share", "rt60_s"), ("source_level_db", "sensor_snr_db"),
                          ("head_share", "head_size", "head_colour_db", "side_level_db")):
         if flag in given and not any(values.get(name) for name in needs):
-            raise BadInput(f"{flag_of(flag)} does nothing without {' or '.join(map(flag_of, needs))}; give both.")
+            raise BadInput(f"{flag_of(flag)} does nothing without {' or '.join(map(flag_of, needs))}; "
+                           f"{'give both' if len(needs) == 1 else 'add one of them'}.")
     for flag in ("talker_level_db", "least_talker_distance_deg"):
         if flag in given and max(values.get("talkers", Params().talkers)) < 2:
             raise BadInput(f"{flag_of(flag)} does nothing without --talkers of 2 or more; give both.")

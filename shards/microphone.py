@@ -208,8 +208,8 @@ class Microphone:
     def _count_overrun(self, missing):
         self.overruns += 1
         self.lost_s += missing / self.sample_rate_hz
-        self._tell(f"{self.device.full_name} had an overrun: what is lost counts as silence, and more are counted; "
-                   "close other programs, or take a larger --hop-s.")
+        self._tell(f"{self.device.full_name} had an overrun: lost samples count as silence, and later overruns are "
+                   "only counted; close other programs, or take a larger --hop-s.")
 
     def _silence(self, count):
         """Yield `count` samples of silence, a second at most at once."""

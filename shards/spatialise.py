@@ -131,7 +131,7 @@ def load_heads(params):
     incomplete = [measured.name for measured, directions in zip(sets, offered) if len(directions) < most]
     if incomplete:
         warn(f"{len(incomplete)} of {len(sets)} sets lack directions ({', '.join(incomplete[:3])}"
-             f"{', ...' if len(incomplete) > 3 else ''}): their mixtures are from those that they have.")
+             f"{', ...' if len(incomplete) > 3 else ''}); their mixtures use the directions that they have.")
     heads = [hrir.at_azimuths(measured, params.sample_rate_hz, directions_deg,
                               params.hrir_padding_samples)._replace(share=share, of=of)
              for measured, directions_deg, share, of in zip(sets, offered, shares, of_each)]

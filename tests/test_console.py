@@ -202,7 +202,7 @@ def test_work_that_was_stopped_is_not_blamed_on_the_disk(tmp_path):
 @pytest.mark.parametrize(("number", "words"), [
     (errno.ENOSPC, "because the disk is full; free some space and run the same command again"),
     (errno.EDQUOT, "because the quota of disk space is used up; free some space"),
-    (errno.EFBIG, r"because no file may be so large here; raise the limit \(ulimit -f\)"),
+    (errno.EFBIG, r"because the file is larger than is allowed here; raise the limit \(ulimit -f\)"),
     (errno.EROFS, r"\(Read-only file system\); choose a folder you may write to")])
 def test_a_disk_that_refuses_is_told_and_leaves_the_file_before(tmp_path, number, words):
     (tmp_path / "a.txt").write_text("before")

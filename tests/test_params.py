@@ -72,7 +72,7 @@ def test_a_number_out_of_its_range_is_refused_by_its_flag(changes, flag):
 @pytest.mark.parametrize(("changes", "says"), [
     ({"talkers": (1, 3), "least_talker_distance_deg": 100.0}, "--talkers 1 3 is not possible: 2 fit"),
     ({"talkers": (2,), "azimuth_deg": (0, 5)}, "--talkers 2 is not possible: 1 fit"),
-    ({"talkers": (2,), "noise_field": ("talker",)}, "--noise-field talker is a talker who is not counted"),
+    ({"talkers": (2,), "noise_field": ("talker",)}, "--noise-field talker adds a talker that --talkers does not count"),
 ])
 def test_talkers_that_do_not_fit_are_refused(changes, says):
     with pytest.raises(BadInput, match=says):

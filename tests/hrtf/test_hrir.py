@@ -134,7 +134,7 @@ def test_mirrored_azimuths_are_corrected_and_the_correction_named():
     corrected = hrir._left_and_right(MIRRORED, "check")
     np.testing.assert_array_equal(corrected.azimuth_deg, SHIPPED.azimuth_deg)
     np.testing.assert_array_equal(corrected.response, MIRRORED.response[::-1])
-    assert corrected.corrections == ("azimuths mirrored: it counts them clockwise",)
+    assert corrected.corrections == ("azimuths mirrored: the file counts them clockwise",)
 
 
 @pytest.mark.parametrize(("left_right", "row"), [("keep", 0), ("mirror", 36)])

@@ -111,7 +111,7 @@ def test_the_network_of_earlier_versions_is_refused_by_name(saved, tmp_path):
 
 def test_calibrations_of_before_are_refused_by_name(saved, tmp_path):
     old = with_entry(saved, tmp_path / "a.keras", {"calibration": {"width_deg": [1, 2]}})
-    with pytest.raises(BadInput, match=r"a\.keras states its uncertainty as earlier versions .* train it again"):
+    with pytest.raises(BadInput, match=r"a\.keras is from an earlier version, .* train it again"):
         Network.load(old)
 
 

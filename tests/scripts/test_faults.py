@@ -112,7 +112,7 @@ def largest_file():
 @pytest.mark.parametrize("size", [20, 5_000, 60_000])
 def test_a_wav_that_does_not_fit_is_told(tmp_path, largest_file, size):
     largest_file(size)
-    with pytest.raises(console.CannotWrite, match=r"a\.wav cannot be written because no file may be so large"):
+    with pytest.raises(console.CannotWrite, match=r"a\.wav cannot be written because the file is larger than is"):
         audio.write_wav(tmp_path / "a.wav", np.zeros((2, 16_000)), 16_000)
     assert not list(tmp_path.iterdir())
 

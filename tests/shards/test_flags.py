@@ -51,7 +51,7 @@ def test_talkers_are_counted_in_whole_numbers():
     (["--talkers", "5"], "--talkers 5 is not possible"),
     (["--talker-level-db", "3"], "--talker-level-db does nothing without --talkers of 2 or more"),
     (["--talkers", "0", "1", "--least-talker-distance-deg", "5"], "--least-talker-distance-deg does nothing without"),
-    (["--talkers", "2", "--noise-field", "talker"], "--noise-field talker is a talker who is not counted"),
+    (["--talkers", "2", "--noise-field", "talker"], "--noise-field talker adds a talker that --talkers does not count"),
     (["--snr-db", "0", "--snr-range-db", "0", "9"], "--snr-db and --snr-range-db exclude each other"),
     (["--drr-db", "0", "9"], "--drr-db does nothing without --rt60-s"),
     (["--room-share", "0.5"], "--room-share does nothing without --rt60-s"),

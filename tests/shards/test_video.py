@@ -128,7 +128,7 @@ def test_a_file_that_may_not_grow_is_told_and_leaves_nothing(tmp_path, most_byte
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, limits[1]))
     try:
-        with pytest.raises(BadInput, match="out.mp4 cannot be written because no file may be so large here"):
+        with pytest.raises(BadInput, match="out.mp4 cannot be written because the file is larger than is allowed here"):
             write(tmp_path / "out.mp4", frame_at=lambda _: noise.integers(0, 255, (240, 320, 3), np.uint8))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
