@@ -36,7 +36,7 @@ from shards.recipe import PairPlan, samples_of_pair
 from sound import mixing
 
 SAMPLES = 3_833_856                 # 52 epochs of 73,728
-MORE_SAMPLES, MORE_LEARNING_RATE = 589_824, 4e-4   # of a run that goes on: 8 epochs
+MORE_SAMPLES, MORE_LEARNING_RATE = 884_736, 2.5e-4  # of a run that goes on: 12 epochs
 AZIMUTH_DEG = tuple(2.5 * step for step in range(-36, 37))
 KEMAR_WEIGHT, PEOPLE_WEIGHT = 3, 7  # of 10 mixtures
 OWN_HEAD_SHARE = 0.3

@@ -85,7 +85,7 @@ def test_a_run_that_goes_on_begins_with_what_shipped_and_keeps_what_that_came_fr
     (shipped / "run.json").write_text(json.dumps({"samples": 1000, "before": [{"samples": 1}]}))
     args = make_model.parse_args(flags)
     assert args.before == [{"samples": 1}, {"samples": 1000, "epochs": 2, "minutes": 2}]
-    assert make_model.training_flags(args)[-4:] == ["--from", str(shipped / "best.keras"), "--learning-rate", "0.0004"]
+    assert make_model.training_flags(args)[-4:] == ["--from", str(shipped / "best.keras"), "--learning-rate", "0.00025"]
     assert args.samples == make_model.MORE_SAMPLES
 
 
