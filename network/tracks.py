@@ -6,6 +6,7 @@ import numpy as np
 STAY_DEG = 10.0         # of azimuth around its median, within which a source counts as staying where it is
 ONE_PLACE_SHARE = 0.8   # of the rows, from which on a recording is of one place
 ENDS_ROWS = 5           # whose median is where a source begins, or ends
+RARE_SHARE = 0.05       # of the rows at either side, which may err: a source turns back before them
 
 
 class Track(NamedTuple):
@@ -106,22 +107,33 @@ class Source(NamedTuple):
         """Return the Span from where it is first heard to where it is last heard."""
         heard = self.has_source
         time_s, azimuth_deg = self.time_s[heard], self.azimuth_deg[heard]
-        return Span(float(time_s[0]), float(time_s[-1]), float(np.median(azimuth_deg[:ENDS_ROWS])),
-                    float(np.median(azimuth_deg[-ENDS_ROWS:])))
+        inner_deg = np.quantile(azimuth_deg, (RARE_SHARE, 1 - RARE_SHARE))
+        return Span(float(time_s[0]), float(time_s[-1]), path_deg(
+            [np.median(azimuth_deg[:ENDS_ROWS]), *inner_deg, np.median(azimuth_deg[-ENDS_ROWS:])]))
 
 
 class Span(NamedTuple):
-    """When and where a source is first and last heard, in seconds and degrees."""
+    """When a source is first and last heard, in seconds, and where: `path_deg` as of the function."""
 
     start_s: float
     end_s: float
-    start_deg: float
-    end_deg: float
+    path_deg: tuple
 
-    @property
-    def moves(self):
-        """Tell whether it ends further than STAY_DEG from where it begins."""
-        return abs(self.end_deg - self.start_deg) > STAY_DEG
+
+def path_deg(azimuth_deg):
+    """Sum up azimuths in order of time: where a source begins, where it turns back, where it ends.
+
+    A source that stays within STAY_DEG has one azimuth, that in the middle between its ends. One that goes further than
+    that beyond both ends turns there.
+
+    >>> path_deg([10, 14]), path_deg([-40, 0, 30]), path_deg([17, -20, -54, 10])
+    ((12.0,), (-40.0, 30.0), (17.0, -54.0, 10.0))
+    """
+    start, end = float(azimuth_deg[0]), float(azimuth_deg[-1])
+    turn = float(max(azimuth_deg, key=lambda each: max(min(start, end) - each, each - max(start, end))))
+    if not min(start, end) - STAY_DEG <= turn <= max(start, end) + STAY_DEG:
+        return start, turn, end
+    return (start, end) if abs(end - start) > STAY_DEG else ((start + end) / 2,)
 
 
 class Rows(NamedTuple):

@@ -1,6 +1,7 @@
 """What was heard in a recording, in one line, and as a row of the table over several."""
 import numpy as np
 
+from network.tracks import path_deg
 from scores.exports import overall, overall_of_source
 from scores.labels import side_of
 
@@ -19,11 +20,20 @@ def in_words(track, seconds):
     if len(intervals) == 1:
         return f"{side_of(azimuth_deg)} (spread {half_width_deg:.0f}), {share}."
     if track.moves():
-        first, last = intervals[0], intervals[-1]
-        return f"moves from {side_of(first.azimuth_deg)} to {side_of(last.azimuth_deg)}, {share}."
+        return f"moves from {path_in_words(path_deg([each.azimuth_deg for each in intervals]))}, {share}."
     longest = sorted(sorted(intervals, key=lambda each: each.start_s - each.end_s)[:LONGEST_TOLD])
     told = "; ".join(f"{side_of(each.azimuth_deg)} from {each.start_s:.1f} to {each.end_s:.1f} s" for each in longest)
     return f"several places, {told}{' and others' if len(intervals) > LONGEST_TOLD else ''}; {share}."
+
+
+def path_in_words(azimuth_deg):
+    """Describe a tracks.path_deg.
+
+    >>> path_in_words((-12.0,)), path_in_words((17.0, -54.0, 10.0))
+    ('12 degrees left', '17 degrees right via 54 degrees left to 10 degrees right')
+    """
+    *before, end = map(side_of, azimuth_deg)
+    return " to ".join([*([" via ".join(before)] if before else []), end])
 
 
 def sources_in_words(sources, seconds):
@@ -33,9 +43,7 @@ def sources_in_words(sources, seconds):
     longest = sorted(sorted(range(len(sources)), key=lambda at: -sources[at].has_source.sum())[:MOST_TOLD])
     told = []
     for span in (sources[at].span() for at in longest):
-        where = side_of((span.start_deg + span.end_deg) / 2) if not span.moves else \
-            f"{side_of(span.start_deg)} to {side_of(span.end_deg)}"
-        told.append(f"{where} from {span.start_s:.1f} to {span.end_s:.1f} s")
+        told.append(f"{path_in_words(span.path_deg)} from {span.start_s:.1f} to {span.end_s:.1f} s")
     count = COUNTS[len(sources)] if len(sources) < len(COUNTS) else f"{len(sources)} sources"
     share = np.any([source.has_source for source in sources], axis=0).mean()
     return (f"{count}, {'; '.join(told)}{' and others' if len(sources) > len(told) else ''}; "
