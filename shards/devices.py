@@ -32,11 +32,11 @@ def imported():
     try:
         import sounddevice
     except ImportError as problem:
-        raise BadInput(f"--live needs the package sounddevice ({problem}); install it with pip install -r "
-                       "requirements-live.txt.") from problem
+        raise BadInput(f"--live and --list-devices need the package sounddevice ({problem}); install it with pip "
+                       "install -r requirements-live.txt.") from problem
     except OSError as problem:
-        raise BadInput(f"--live needs the library PortAudio ({problem}); install it, on Debian and Ubuntu with apt "
-                       "install libportaudio2.") from problem
+        raise BadInput(f"--live and --list-devices need the library PortAudio ({problem}); install it, on Debian and "
+                       "Ubuntu with apt install libportaudio2.") from problem
     return sounddevice
 
 

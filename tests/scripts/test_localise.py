@@ -154,7 +154,8 @@ def test_recordings_that_are_all_bad_are_refused(write, tmp_path):
 @pytest.mark.slow
 def test_the_example_of_the_readme_runs(talk, tmp_path, monkeypatch):
     code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)[1]
-    sf.write(tmp_path / "talk.wav", talk[0], RATE, subtype="PCM_16")
+    (tmp_path / "gallery").mkdir()
+    sf.write(tmp_path / "gallery" / "walk.wav", talk[0], RATE, subtype="PCM_16")
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(code, names)
