@@ -5,20 +5,28 @@ from pathlib import Path
 
 from console import BadInput, warn
 from shards.audio import audio_paths
+from shards.listening import BESIDE_PAGE
+from shards.own_files import OVERVIEW, is_ours
+from shards.video import ENDINGS as OF_VIDEOS
 
 # Endings of what is written under a recording's name.
 RESULTS = {".png", ".html", ".mp4", ".webm", ".csv", ".json", ".textgrid", ".vtt"}
-OVERVIEW = "all_recordings"  # the table over several recordings
 
 
 def find_recordings(named):
-    """List the recordings as (folder, path): files as named, and those of folders in order; BadInput for others."""
+    """List the recordings as (folder, path): files as named, and those of folders in order; BadInput for others.
+
+    What this script made itself is no recording of a folder: its videos, and the sound beside its pages.
+    """
     recordings = []
     for path in _expanded(named):
         if path.is_dir():
-            found = audio_paths(path)
+            found, own = _recordings_of(path)
             if not found:
-                raise BadInput(f"{path} holds no audio file; name a folder of two-channel recordings.")
+                raise BadInput(f"{path} holds no audio file{' but results' if own else ''}; name a folder of "
+                               "two-channel recordings.")
+            if own:
+                warn(f"{path}: left out {len(own)} result(s) of earlier runs, such as {own[0].relative_to(path)}.")
             recordings += [(path, each) for each in found]
             links = sorted({part.name for each in found for part in each.relative_to(path).parents
                             if (path / part).is_symlink()})
@@ -32,6 +40,14 @@ def find_recordings(named):
             raise BadInput(f"{path} does not exist; name a two-channel recording or a folder of them.")
     once = {path.resolve(): (folder, path) for folder, path in reversed(recordings)}  # each under its first name
     return list(reversed(once.values()))
+
+
+def _recordings_of(folder):
+    """List the recordings of a folder, and what earlier runs made there that can be played as well."""
+    found = audio_paths(folder)
+    own = [path for path in found
+           if (path.suffix.lower() in OF_VIDEOS or path.stem.endswith(BESIDE_PAGE)) and is_ours(path)]
+    return [path for path in found if path not in set(own)], own
 
 
 def _expanded(named):

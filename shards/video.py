@@ -45,6 +45,7 @@ CHOICES = (
     Encoders(".webm", {}, "libvpx-vp9", "libopus",
              {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": "30", "b": "0"}, "VP9 and Opus"),
 )
+ENDINGS = tuple(each.ending for each in CHOICES)
 
 
 def add_flags(parser):
@@ -74,31 +75,22 @@ def encoders_asked_for(args):
     return encoders()
 
 
-def check(film, targets):
-    """Check before any work that videos can be written: `targets` is a dict of each recording to its video's path.
-
-    BadInput for a film that cannot be read or has several recordings, and where a file of the user would be lost.
-    """
-    if film:
-        if len(targets) > 1:
-            raise BadInput(f"--video-over takes one recording, and these are {len(targets)}; name one.")
-        with Film(film):
-            pass
-    for target in targets.values():
-        if not target.exists():
-            continue
-        if any(target.samefile(each) for each in (*targets, *([film] if film else []))):
-            raise BadInput(f"{target} is to be read, and its video would have its name; choose another --out.")
-        if not _is_ours(target):
-            raise BadInput(f"{target} exists and was not made by this script; choose another --out, or rename it.")
+def check(film, count):
+    """Check before any work that the film of --video-over can be read, and that it has one recording of `count`."""
+    if count > 1:
+        raise BadInput(f"--video-over takes one recording, and these are {count}; name one.")
+    with Film(film):
+        pass
 
 
-def _is_ours(path):
-    """Tell whether a video was made by `write`."""
-    av = _pyav("--video")
+def is_ours(path):
+    """Tell whether a video was made by `write`; without PyAV nobody can."""
     try:
+        av = importlib.import_module("av")
         with av.open(f"file:{path}") as container:
             tags = {name.lower(): text for name, text in container.metadata.items()}
+    except ImportError:
+        return False
     except (av.FFmpegError, ValueError):
         return False
     return tags.get("comment", "").startswith(MADE_BY_US)
