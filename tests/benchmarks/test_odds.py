@@ -24,6 +24,7 @@ class Sure:
     """A network that hears a source in front, with odds of 3 against noise from all around."""
 
     def hear_rows(self, cues, starts, frames):
+        """Answer as Listener.hear_rows does."""
         count, classes = len(starts), Params().class_deg
         distribution = np.tile(np.eye(len(classes))[classes.index(0)], (count, 1))
         return Hearing(Answer(np.zeros(count), np.ones(count), np.full(count, 3.0)), distribution,
