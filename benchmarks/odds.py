@@ -1,6 +1,6 @@
 """What counts as a source: how often talkers in rooms and noise alone are answered, by the odds that are demanded.
 
-    python benchmarks/odds.py --speech DIR --noise DIR --people DIR     # about 5 minutes; what training hears will do
+    python benchmarks/odds.py --speech DIR --noise DIR --people DIR     # 20 minutes; what training hears will do
 
 network/tracking.py holds the odds that a source must have against noise from all around, DEMANDED_ODDS. They are chosen
 here, with speakers, noises and heads that no test uses: the least odds at which at most MOST_FALSE_PERCENT of diffuse
@@ -46,7 +46,7 @@ def parse_args(argv=None):
     for name, what in (("speech", "speech"), ("noise", "noise"), ("people", "SOFA files of people's heads")):
         parser.add_argument(f"--{name}", metavar="DIR", required=True, help=what)
     parser.add_argument("--model", metavar="FILE", type=Path, help="(default: the one that ships)")
-    parser.add_argument("--tracks", metavar="N", type=int, default=200, help="of each kind (default: %(default)s)")
+    parser.add_argument("--tracks", metavar="N", type=int, default=400, help="of each kind (default: %(default)s)")
     return parser.parse_args(argv)
 
 

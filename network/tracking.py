@@ -22,7 +22,7 @@ from network.spectrogram import Spectrogram
 from network.tracks import NO_ROWS, Rows, Source, Track
 from network.uncertainty import uncalibrated_half_width
 
-DEMANDED_ODDS = 10.0         # of a source against noise from all around: one that is none misleads more than a pause
+DEMANDED_ODDS = 0.4          # of a source against noise from all around: benchmarks/odds.py
 SURE_LOG_ODDS = 2.0          # of a source, where it follows from a half-width alone
 AGREES_DEG = 5.0             # of a row with what its neighbours say, at least
 TOLD_IMBALANCE_DB = 2.0      # of the channels' levels, from which on it is told
