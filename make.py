@@ -145,7 +145,8 @@ def parse_args(argv=None):
         flags = targets.add_parser(name, help=target.__doc__, description=target.__doc__, allow_abbrev=False)
         flags.error = refuse
         flags.add_argument("--venv", metavar="DIR", type=lambda path: Path(os.path.abspath(ROOT / path)),
-                           default=ROOT / ".venv", help="the environment (default: .venv)")
+                           default=ROOT / ".venv",
+                           help="the environment; a relative path begins at the folder of make.py (default: .venv)")
         if name == "demo":
             # Many excerpts, each at one SNR: fresh words and noise teach more than another level of the same. The range
             # is wider than the test's: half-widths are measured on validation samples, and hold for what is like them.
@@ -233,10 +234,10 @@ def in_words(seconds):
 def prepare(venv, requirements):
     """Make the environment `venv`, a Path, if need be, and install a file of requirements; gives its Python."""
     python = python_of(venv)
-    if venv.exists() and any(venv.iterdir()):
-        require_suitable(python, f"remove the folder {venv}, and {which_python()}")
+    if is_environment(venv):
+        require_suitable(python, f"remove the folder {venv}, and ", again=True)
     else:
-        require_suitable(sys.executable, which_python())
+        require_suitable(sys.executable)
         print(f"Making an environment of Python in {venv}", flush=True)
         if subprocess.Popen([sys.executable, "-m", "venv", str(venv)]).wait():
             shutil.rmtree(str(venv), ignore_errors=True)  # half an environment would only confuse the next run
@@ -248,6 +249,20 @@ def prepare(venv, requirements):
         install(python, venv, requirements)
         installed.write_text(digest, encoding="ascii")
     return python
+
+
+def is_environment(venv):
+    """Tell whether an environment is at `venv`, a Path; Problem where something else is, which nobody may remove."""
+    there = next(path for path in (venv, *venv.parents) if os.path.exists(str(path)))
+    if not there.is_dir():
+        raise Problem(f"{there} is a file, where --venv needs a folder; name another one with --venv.")
+    try:
+        is_empty = there != venv or not os.listdir(str(venv))
+    except OSError as problem:
+        raise Problem(f"{venv} cannot be read ({problem.strerror}); name another folder with --venv.") from None
+    if not is_empty and not (venv / "pyvenv.cfg").exists():
+        raise Problem(f"{venv} holds files and is no environment of Python; name another folder with --venv.")
+    return not is_empty
 
 
 def python_of(venv, is_windows=os.name == "nt"):
@@ -262,17 +277,28 @@ def python_of(venv, is_windows=os.name == "nt"):
     return venv / "Scripts" / "python.exe" if is_windows else venv / "bin" / "python"
 
 
-def require_suitable(python, remedy):
-    """Raise Problem with a remedy where a Python does not run or cannot serve."""
+def require_suitable(python, first="", again=False):
+    """Raise Problem where a Python does not run or cannot serve.
+
+    The remedy is to do `first` what that says, and then to take another Python. With `again`, where `python` is not the
+    one that runs this file, the same command does, if that one can serve.
+    """
+    why = why_not(python)
+    if why:
+        remedy = "run the same command again." if again and not why_not(sys.executable) else which_python()
+        raise Problem(f"{why}; {first}{remedy}")
+
+
+def why_not(python):
+    """Tell why a Python does not run or cannot serve, or give ""."""
     describe = ("import platform, sys, sysconfig; "
                 "print(*sys.version_info[:2], sysconfig.get_platform(), platform.machine(), sep=',')")
     try:
-        told = subprocess.check_output([str(python), "-c", describe]).decode().strip().split(",")
+        told = subprocess.check_output([str(python), "-c", describe], stderr=subprocess.DEVNULL).decode().strip()
+        major, minor, platform, machine = told.split(",")
+        return why_unsuitable((int(major), int(minor)), platform, machine)
     except (OSError, subprocess.CalledProcessError):
-        raise Problem(f"{python} does not run; {remedy}") from None
-    why = why_unsuitable((int(told[0]), int(told[1])), told[2], told[3])
-    if why:
-        raise Problem(f"{why}; {remedy}")
+        return f"{python} does not run"
 
 
 def why_unsuitable(version, platform, machine):
@@ -306,17 +332,22 @@ def why_unsuitable(version, platform, machine):
     return ""
 
 
-def which_python(found=shutil.which):
-    """Say which Python to take: one that is here, or where to find one.
+def which_python(serves=None):
+    """Say which Python to take: one that is here and serves, or where to find one.
 
     >>> which_python(lambda name: name == "python3.12")
     'run make.py with python3.12, which is here.'
     """
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
-        if found(f"python3.{minor}"):
+        if (serves or _serves)(f"python3.{minor}"):
             return f"run make.py with python3.{minor}, which is here."
     return (f"take Python {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}, 64 bits, from {DOWNLOADS} "
             "(on Windows then: py -3.12 make.py).")
+
+
+def _serves(name):
+    path = shutil.which(name)
+    return path is not None and not why_not(path)  # a name alone may be that of pyenv, for one not chosen or removed
 
 
 def text_of(requirements):

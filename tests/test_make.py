@@ -20,7 +20,7 @@ FAKE = """#!/bin/sh
 echo "$@" >> "{log}"
 case "$*" in
     -c*) echo "{told}";;
-    "-m venv"*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python";;
+    "-m venv"*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && touch "$3/pyvenv.cfg";;
 esac
 case "$*" in *"{fails}"*) echo "{says}" >&2; exit {status};; esac
 """
@@ -96,6 +96,17 @@ def test_the_python_to_take_is_one_that_is_here_or_a_place_to_find_one():
     assert make.DOWNLOADS in make.which_python({"python3.9": "x", "python3.14": "x"}.get)
 
 
+@posix_only
+def test_a_python_that_is_only_a_name_or_cannot_serve_is_not_recommended(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    for name, code in (("python3.13", "echo 'pyenv: python3.13: command not found' >&2; exit 127"),
+                       ("python3.12", "echo 3,12,linux-i686,i686"), ("python3.11", f"echo {SUITABLE}")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{code}\n", encoding="ascii")
+        (tmp_path / name).chmod(0o755)
+    assert "with python3.11, " in make.which_python()
+    assert "pyenv" not in capfd.readouterr().err
+
+
 # ------------------------------------------------------------------------------------------------------ the environment
 
 @posix_only
@@ -142,8 +153,24 @@ def test_an_environment_that_does_not_run_or_is_of_another_python_is_named(proje
     capsys.readouterr()
     assert make.main(["setup"]) == 2
     complaint = capsys.readouterr().err
-    assert f"remove the folder {folder / '.venv'}, and " in complaint
+    remedy = "take Python|run make" if told else "run the same command again"  # which has a Python that serves
+    assert re.search(rf"; remove the folder {re.escape(str(folder / '.venv'))}, and ({remedy})", complaint)
     assert one_sentence(complaint)
+
+
+@pytest.mark.parametrize(("venv", "told"), [
+    (".", " holds files and is no environment of Python; name another folder with --venv."),
+    ("requirements.txt", " is a file, where --venv needs a folder; name another one with --venv."),
+    ("requirements.txt/env", " is a file, where --venv needs a folder; name another one with --venv."),
+])
+@posix_only
+def test_what_is_no_environment_is_left_alone(project, capsys, venv, told):
+    folder = project()
+    before = sorted(folder.rglob("*"))
+    assert make.main(["setup", "--venv", venv]) == 2
+    assert capsys.readouterr().err == f"make.py: {folder / venv.removesuffix('/env')}{told}\n"
+    assert sorted(folder.rglob("*")) == before
+    assert asked(folder) == []
 
 
 @pytest.mark.parametrize(("says", "remedy"), [
