@@ -15,6 +15,7 @@ import os
 import re
 import secrets
 import signal
+import socket
 import socketserver
 import sys
 import tempfile
@@ -108,13 +109,17 @@ class Server(socketserver.ThreadingTCPServer):
         self.host = f"{HOST}:{self.server_address[1]}"
         self.address = f"http://{self.host}/{self.token}/"
         self.turn, self.ending = threading.Lock(), threading.Event()
-        self.at_work = set()   # threads that hold a recording
+        self.at_work = {}      # threads that hold a recording: the socket of each
         self.latest = None     # (id, name of the recording, function that makes its page)
 
     def end(self):
         """Stop what is in work and wait until it has let go of its files."""
         self.ending.set()
-        for thread in list(self.at_work):
+        at_work = list(self.at_work.items())
+        for _, connection in at_work:
+            with suppress(OSError):  # closed already
+                connection.shutdown(socket.SHUT_RDWR)  # a browser that stalls in what it sends is not waited for
+        for thread, _ in at_work:
             thread.join(END_S)
 
     def handle_error(self, request, client_address):
@@ -159,13 +164,13 @@ class Handler(BaseHTTPRequestHandler):
         elif int(length) > MOST_BYTES:
             self._send(413, json.dumps({"problem": recorder.too_large(MOST_BYTES)}), JSON_LINES)
         else:
-            self.server.at_work.add(threading.current_thread())
+            self.server.at_work[threading.current_thread()] = self.connection
             try:
                 self._localise(int(length), parse_qs(urlsplit(self.path).query).get("name", [""])[0])
             except Gone:
                 pass
             finally:
-                self.server.at_work.discard(threading.current_thread())
+                del self.server.at_work[threading.current_thread()]
 
     # -------------------------------------------------------------------------------------------------- who may come
 
@@ -222,11 +227,13 @@ class Handler(BaseHTTPRequestHandler):
         full = None
         with open(path, "wb") as file:
             while length:
+                if self.server.ending.is_set():
+                    raise Gone
                 try:
                     piece = self.rfile.read(min(length, PIECE_BYTES))
                 except OSError as problem:
                     raise Gone from problem
-                if not piece or self.server.ending.is_set():
+                if not piece:
                     raise Gone
                 length -= len(piece)
                 try:

@@ -300,6 +300,14 @@ def test_the_end_stops_work_and_takes_its_files(serving, tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
+def test_the_end_waits_for_no_browser_that_stalls(serving, tmp_path):
+    served = serving()
+    with sending(served, length=1000):
+        wait_until(lambda: list(tmp_path.glob("*/a.wav")))
+        served.end()                                                  # which else gives up after END_S
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_a_port_that_is_taken_is_refused():
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
