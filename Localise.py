@@ -274,11 +274,11 @@ def write_video(localised, path, to, args):
 # ----------------------------------------------------------------------------------------------------------------- live
 
 def live(params, args, network):
-    """Show what a sound card hears, until Ctrl-C; then tell how it went."""
+    """Show what a sound card hears, until Ctrl-C, SIGTERM or the end of the terminal; then tell how it went."""
     params = live_params(params, args.swap_ears)
     balance = Balance(params) if args.balance == "auto" else None
-    latencies = Latencies()
-    with Microphone(params, args.device) as microphone, ExitStack() as opened:
+    latencies, ended = Latencies(), None
+    with console.ended_in_order(), Microphone(params, args.device) as microphone, ExitStack() as opened:
         name = microphone.device.full_name
         tracker = LiveTracker(network.hear_rows, params, hop_frames_of(params), balance, not args.no_smoothing,
                               args.sources, name)
@@ -290,15 +290,19 @@ def live(params, args, network):
         console.warn(f"{name}: {microphone.sample_rate_hz} Hz, driver latency {microphone.latency_s:.2f} s; one answer "
                      f"every {tracker.hop_s:g} s, each from {params.sample_s:g} s of sound. Ctrl-C ends.")
         blocks = recorder.keep(microphone.blocks()) if recorder else microphone.blocks()
-        with suppress(KeyboardInterrupt):
+        try:
             for answered in live_answers(blocks, microphone.sample_rate_hz, tracker):
                 latencies.add(answered.latency_s)
                 for output in outputs:
                     output.show(answered)
+        except (KeyboardInterrupt, SystemExit) as end:
+            ended = end
     console.warn(f"Heard {tracker.seconds:.1f} s: {latencies.count} answers, {latencies.quantile(0.5):.2f} s after the "
                  f"end of what each covers (median; 95 %: {latencies.quantile(0.95):.2f} s); {microphone.overruns} "
                  f"overrun(s), {microphone.lost_s:.2f} s lost; unplugged {microphone.unplugged} time(s)."
                  + (f" {args.record}: {recorder.seconds:.1f} s." if recorder else ""))
+    if isinstance(ended, SystemExit):
+        raise ended
 
 
 if __name__ == "__main__":

@@ -149,6 +149,26 @@ def _script():
     return Path(sys.argv[0]).name
 
 
+@contextmanager
+def ended_in_order():
+    """Let SIGTERM, and the end of the terminal, raise SystemExit: files are closed, temporary ones go."""
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {each: signal.getsignal(each) for each in signals if signal.getsignal(each) is signal.SIG_DFL}
+
+    def end(number, _):
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)  # some send it twice: the second would break off the end
+        sys.exit(128 + number)
+
+    for each in before:
+        signal.signal(each, end)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
 def run(main):
     """Call `main()` and return the exit status: 0, 2 for bad input, 130 for Ctrl-C.
 

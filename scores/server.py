@@ -14,7 +14,6 @@ import json
 import os
 import re
 import secrets
-import signal
 import socket
 import socketserver
 import sys
@@ -28,7 +27,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
-from console import BadInput
+from console import BadInput, ended_in_order
 from scores import page, recorder
 
 HOST = "127.0.0.1"
@@ -61,7 +60,7 @@ def serve(answer, port=0):
     BadInput : the port is taken
 
     """
-    with tempfile.TemporaryDirectory(prefix="localise-", ignore_cleanup_errors=True) as folder, _ended_in_order():
+    with tempfile.TemporaryDirectory(prefix="localise-", ignore_cleanup_errors=True) as folder, ended_in_order():
         try:
             server = Server(answer, folder, port)
         except OSError as problem:
@@ -75,20 +74,6 @@ def serve(answer, port=0):
                 print("Ended; nothing is kept.")
             finally:
                 server.end()
-
-
-@contextmanager
-def _ended_in_order():
-    """Let SIGTERM, and the end of the terminal, end this process as an exception, so that temporary files go."""
-    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {each: signal.getsignal(each) for each in signals if signal.getsignal(each) is signal.SIG_DFL}
-    for each in before:
-        signal.signal(each, lambda number, _: sys.exit(128 + number))
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 class Gone(Exception):
