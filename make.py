@@ -17,13 +17,14 @@ import subprocess
 import sys
 import time
 from collections import deque
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(os.path.abspath(__file__)).parent
 OLDEST, NEWEST = (3, 10), (3, 13)  # TensorFlow 2.21 has no wheel for 3.14
 DOWNLOADS = "https://www.python.org/downloads/"
-EXIT_BAD_INPUT, EXIT_INTERRUPTED = 2, 130  # those of console.py
+EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 130, 143  # the first two are those of console.py
 KNOWN_SHARE = 0.2  # a step that took less of its typical time was already done, and tells nothing of the machine
 PIP_REMEDIES = [  # what pip prints, and what to do about it
     ("No space left|Errno 28", "free 3 GB of disk and run the same command again"),
@@ -42,6 +43,10 @@ class Problem(Exception):
     def __init__(self, sentence, status=EXIT_BAD_INPUT):
         super().__init__(sentence)
         self.status = status
+
+
+class Terminated(BaseException):
+    """Somebody told this process to end, by SIGTERM."""
 
 
 class DemoStep(NamedTuple):
@@ -174,7 +179,8 @@ def main(argv=None):
         if hasattr(stream, "reconfigure"):  # a log of Windows lacks letters that the name of a folder may have
             stream.reconfigure(errors="replace")
     pressed = []  # Ctrl-C: the program that runs hears it too, ends in order and says what is kept
-    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: pressed.append(True)),
+              signal.SIGTERM: signal.signal(signal.SIGTERM, terminate)}
     try:
         args = parse_args(argv)
         if args.target is not None:
@@ -183,17 +189,38 @@ def main(argv=None):
         if not pressed:
             print(f"make.py: {problem}", file=sys.stderr)
             return problem.status
+    except Terminated:
+        return EXIT_TERMINATED
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return EXIT_INTERRUPTED if pressed else 0
+
+
+def terminate(*_):
+    """Raise Terminated, once: some send SIGTERM twice."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated
+
+
+@contextmanager
+def started(command, **options):
+    """Start a program for a `with`, which waits for its end; SIGTERM goes on to it. `options` go to Popen."""
+    with subprocess.Popen([str(word) for word in command], **options) as program:
+        try:
+            yield program
+        except Terminated:
+            program.terminate()
+            raise
 
 
 def run(python, *args, name="", remedy="see above", **options):
     """Run a program of the environment in this folder, to its end; Problem where it fails.
 
-    `name` is what the sentence calls the program, `remedy` what to do about it; `options` go to subprocess.call.
+    `name` is what the sentence calls the program, `remedy` what to do about it; `options` go to Popen.
     """
-    status = subprocess.Popen([str(python), *map(_word, args)], cwd=str(ROOT), **options).wait()
+    with started([python, *map(_word, args)], cwd=str(ROOT), **options) as program:
+        status = program.wait()
     if status:
         how = "was killed, as by a system short of memory" if status < 0 else f"ended with exit status {status}"
         raise Problem(f"{name or ' '.join(map(_word, args))} {how}; {remedy}.", 128 - status if status < 0 else status)
@@ -239,7 +266,9 @@ def prepare(venv, requirements):
     else:
         require_suitable(sys.executable)
         print(f"Making an environment of Python in {venv}", flush=True)
-        if subprocess.Popen([sys.executable, "-m", "venv", str(venv)]).wait():
+        with started([sys.executable, "-m", "venv", venv]) as making:
+            status = making.wait()
+        if status:
             shutil.rmtree(str(venv), ignore_errors=True)  # half an environment would only confuse the next run
             raise Problem("Python cannot make an environment, see above; on Debian and Ubuntu run: sudo apt install "
                           "python3-venv")
@@ -360,10 +389,9 @@ def install(python, venv, requirements):
     """Install a file of requirements, in sight; Problem that says what to do where pip fails."""
     print(f"Installing the packages of {requirements}. The first time this downloads about 800 MB: usually 2 to 10 "
           "minutes.", flush=True)
-    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-r", requirements]
+    command = [python, "-m", "pip", "install", "--disable-pip-version-check", "-r", requirements]
     complaints = deque(maxlen=50)
-    with subprocess.Popen(command, cwd=str(ROOT), stderr=subprocess.PIPE, universal_newlines=True,
-                          errors="replace") as pip:
+    with started(command, cwd=str(ROOT), stderr=subprocess.PIPE, universal_newlines=True, errors="replace") as pip:
         for line in pip.stderr:
             complaints.append(line)
             sys.stderr.write(line)

@@ -251,6 +251,29 @@ def test_ctrl_c_is_the_running_programs_to_answer(tmp_path):
     assert (printed, complaints, running.returncode) == ("saved\n", "", make.EXIT_INTERRUPTED)
 
 
+@posix_only
+def test_sigterm_goes_on_to_the_running_program(tmp_path):
+    slow = tmp_path / "slow.py"
+    slow.write_text("import os, signal, time\n"
+                    "signal.signal(signal.SIGTERM, lambda *_: exit(print('told', flush=True)))\n"
+                    "print(os.getpid(), flush=True)\ntime.sleep(30)", encoding="utf-8")
+    code = ("import make, sys; make.TARGETS['check'] = lambda args: make.run(sys.executable, sys.argv[1]); "
+            "sys.exit(make.main(['check']))")
+    with subprocess.Popen([sys.executable, "-c", code, slow], cwd=ROOT, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as running:
+        program = int(running.stdout.readline())
+        running.send_signal(signal.SIGTERM)
+        running.wait(20)
+        try:
+            os.kill(program, signal.SIGKILL)
+        except ProcessLookupError:
+            outlived = False
+        else:
+            outlived = True
+        printed, complaints = running.communicate()
+    assert (outlived, printed, complaints, running.returncode) == (False, "told\n", "", make.EXIT_TERMINATED)
+
+
 def test_steps_that_were_already_done_tell_nothing_of_the_machine():
     assert make.seconds_left([0.5, 0.5], [10, 10, 100]) == 100  # by what is typical
     assert make.seconds_left([20, 0.5], [10, 30, 100]) == 200
