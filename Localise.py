@@ -37,7 +37,7 @@ from params import Params
 from scores import frames, page, plots
 from scores.exports import FORMATS, Localised
 from scores.live import Bar, JsonLines, Latencies, Osc
-from scores.server import GREATEST_PORT, LEAST_PORT, serve
+from scores.server import ANY_PORT, port_of, serve
 from scores.summary import summary
 from shards import video
 from shards.audio import CutShort, ear_blocks
@@ -78,7 +78,7 @@ def parse_args(argv=None):
                              "(default: %(default)s)")
     parser.add_argument("--no-smoothing", action="store_true", help="leave each row as it is, whatever its neighbours")
     add_live_flags(parser, default)
-    parser.add_argument("--serve", metavar="PORT", nargs="?", type=int, const=0,
+    parser.add_argument("--serve", metavar="PORT", nargs="?", const=ANY_PORT,
                         help="a page for browsers on this computer, to drop a file on or to record two channels "
                              "(default: any free port)")
     args = parser.parse_args(argv)
@@ -87,13 +87,12 @@ def parse_args(argv=None):
     args.recordings += map(Path, named)
     if not args.format or not set(args.format) <= FORMATS.keys():
         raise BadInput(f"--format {' '.join(args.format)} is not possible; choose from {', '.join(FORMATS)}.")
+    if args.serve is not None:
+        args.serve = port_of(args.serve, args.recordings)
     if bool(args.recordings) + args.live + args.list_devices + (args.serve is not None) != 1:
         raise BadInput("Localise.py takes one of recordings, --live, --list-devices and --serve; name a file or a "
                        "folder.")
     check_live_flags(parser, args)
-    if args.serve and not LEAST_PORT <= args.serve <= GREATEST_PORT:
-        raise BadInput(f"--serve {args.serve} is not possible; name a port from {LEAST_PORT} to {GREATEST_PORT}, or "
-                       "none.")
     writes = args.html or args.video or args.video_over or [args.format, args.out] != [["csv"], "localised"]
     if args.serve is not None and writes:
         raise BadInput("--serve writes no files; leave out --out, --format, --html and --video, and save what you want "

@@ -27,7 +27,7 @@ BAR = ("{desc}: {percentage:3.0f} % |{bar}| {n_fmt} of {total_fmt}{unit}, {elaps
        "{rate_fmt}{postfix}")
 FIRST_LINE_S, LINES_S = 20.0, 60.0  # of progress in a log
 OF_THE_NAME = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.EINVAL, errno.EILSEQ)
-_KEPT = []  # lists of kept_warnings
+_KEPT, _CALLED = [], []  # lists of kept_warnings; paths and names of called_by_name
 
 
 class BadInput(ValueError):
@@ -61,6 +61,8 @@ def warn(text):
 
     for kept in _KEPT:
         kept.append(text)
+    for path, name in _CALLED:
+        text = text.replace(path, name)
     tqdm.write(text, file=sys.stderr)
 
 
@@ -87,6 +89,16 @@ def kept_warnings():
         yield kept
     finally:
         del _KEPT[-1]
+
+
+@contextmanager
+def called_by_name(path):
+    """Let `warn` write the name alone of a file in a folder of ours that no user knows."""
+    _CALLED.append((str(path), path.name))
+    try:
+        yield
+    finally:
+        del _CALLED[-1]
 
 
 def progress(iterable=None, **options):
