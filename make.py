@@ -9,6 +9,7 @@
 # The standard library alone, in the syntax of Python 3.6: one that is too old must get as far as the sentence about it.
 import argparse
 import hashlib
+import math
 import os
 import re
 import shutil
@@ -155,9 +156,9 @@ def parse_args(argv=None):
         if name == "demo":
             # Many excerpts, each at one SNR: fresh words and noise teach more than another level of the same. The range
             # is wider than the test's: half-widths are measured on validation samples, and hold for what is like them.
-            flags.add_argument("--excerpts", metavar="N", type=int, default=24, help="of training (default: 24)")
-            flags.add_argument("--excerpts-test", metavar="N", type=int, default=4, help="(default: 4)")
-            flags.add_argument("--epochs", metavar="N", type=int, default=2, help="(default: 2)")
+            flags.add_argument("--excerpts", metavar="N", type=count, default=24, help="of training (default: 24)")
+            flags.add_argument("--excerpts-test", metavar="N", type=count, default=4, help="(default: 4)")
+            flags.add_argument("--epochs", metavar="N", type=count, default=2, help="(default: 2)")
             flags.add_argument("--snr-range-db", metavar=("LOW", "HIGH"), type=float, nargs=2, default=[-10.0, 6.0],
                                help="of training (default: -10 6)")
     args, args.more = parser.parse_known_args(argv)
@@ -165,7 +166,16 @@ def parse_args(argv=None):
         parser.print_help()
     elif args.more and args.target not in TAKE_MORE:
         refuse(f"{args.target} takes no {' '.join(args.more)}")
+    elif args.target == "demo" and not -math.inf < args.snr_range_db[0] <= args.snr_range_db[1] < math.inf:
+        refuse("--snr-range-db takes two finite numbers, the lower one first")
     return args
+
+
+def count(text):
+    """Read a number of things, at least one."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not possible, it takes a whole number from 1 on")
+    return int(text)
 
 
 def refuse(message):
@@ -217,12 +227,14 @@ def started(command, **options):
 def run(python, *args, name="", remedy="see above", **options):
     """Run a program of the environment in this folder, to its end; Problem where it fails.
 
-    `name` is what the sentence calls the program, `remedy` what to do about it; `options` go to Popen.
+    `name` is what the sentence calls the program, `remedy` what to do about it, unless the program refuses what it was
+    given and has said what to change; `options` go to Popen.
     """
     with started([python, *map(_word, args)], cwd=str(ROOT), **options) as program:
         status = program.wait()
     if status:
         how = "was killed, as by a system short of memory" if status < 0 else f"ended with exit status {status}"
+        remedy = "see above" if status == EXIT_BAD_INPUT else remedy
         raise Problem(f"{name or ' '.join(map(_word, args))} {how}; {remedy}.", 128 - status if status < 0 else status)
 
 

@@ -226,13 +226,15 @@ def test_a_log_that_lacks_letters_of_the_folder_does_not_stop_it(project, monkey
 
 
 @posix_only
-def test_a_step_that_fails_ends_the_demo_with_its_status(project, capsys):
-    folder = project(fails="TrainingCNN.py", status=3)
-    assert make.main(["demo"]) == 3
+@pytest.mark.parametrize(("status", "remedy"), [
+    (3, "what was finished is kept, and the same command goes on from there"),
+    (2, "see above")])  # where the same command would be refused again
+def test_a_step_that_fails_ends_the_demo_with_its_status(project, capsys, status, remedy):
+    folder = project(fails="TrainingCNN.py", status=status)
+    assert make.main(["demo"]) == status
     assert "--resume" not in (folder.parent / "log").read_text(encoding="utf-8")
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "make.py: step 4 of 5 (TrainingCNN.py) ended with exit status 3; what was finished is kept, and the same "
-        "command goes on from there.")
+        f"make.py: step 4 of 5 (TrainingCNN.py) ended with exit status {status}; {remedy}.")
     assert not any("Testing.py" in line for line in asked(folder))
 
 
@@ -304,8 +306,11 @@ def test_make_has_the_targets_of_the_file():
     assert set(phony.split()) == set(make.TARGETS)
 
 
-def test_a_wrong_word_is_one_sentence(capsys):
-    for words in (["tset"], ["check", "--fast"], ["demo", "--excerpts", "many"]):
+def test_a_wrong_word_is_one_sentence_before_anything_is_made(capsys, monkeypatch):
+    monkeypatch.setattr(make, "prepare", None)
+    for words in (["tset"], ["check", "--fast"], ["demo", "--excerpts", "many"], ["demo", "--excerpts", "-3"],
+                  ["demo", "--excerpts-test", "0"], ["demo", "--epochs", "0"],
+                  ["demo", "--snr-range-db", "6", "-10"], ["demo", "--snr-range-db", "0", "nan"]):
         assert make.main(words) == 2
         assert one_sentence(capsys.readouterr().err)
 
