@@ -286,8 +286,9 @@ def live(params, args, network):
         for output in outputs:
             opened.callback(output.close)
         recorder = opened.enter_context(Recorder(args.record, microphone.sample_rate_hz)) if args.record else None
-        console.warn(f"{name}: {microphone.sample_rate_hz} Hz, driver latency {microphone.latency_s:.2f} s; one answer "
-                     f"every {tracker.hop_s:g} s, each from {params.sample_s:g} s of sound. Ctrl-C ends.")
+        console.warn(f"{microphone.in_words}: {microphone.sample_rate_hz} Hz, driver latency "
+                     f"{microphone.latency_s:.2f} s; one answer every {tracker.hop_s:g} s, each from "
+                     f"{params.sample_s:g} s of sound. Ctrl-C ends.")
         blocks = recorder.keep(microphone.blocks()) if recorder else microphone.blocks()
         try:
             for answered in live_answers(blocks, microphone.sample_rate_hz, tracker):

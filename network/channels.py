@@ -119,10 +119,13 @@ class ChannelCheck:
         """Return the share of the loud seconds whose delay between the channels is more than a head makes."""
         return _share(self._loud_seconds.is_wide)
 
-    def check(self, name, tell=warn):
-        """Raise BadInput where the channels cannot be those of two ears, and tell of all else; `name` comes first."""
+    def check(self, name, tell=warn, of_silence="check the recording"):
+        """Raise BadInput where the channels cannot be those of two ears, and tell of all else.
+
+        `name` begins each sentence; `of_silence` is the remedy where nothing came.
+        """
         if self.peak.max() == 0:
-            raise BadInput(f"{name} is silent in both channels; check the recording.")
+            raise BadInput(f"{name} is silent in both channels; {of_silence}.")
         if 10 * np.log10((self._treble.max() + TINY) / (self._treble.min() + TINY)) > DEAD_DB:
             weaker = ("left", "right")[int(self._treble.argmin())]
             raise BadInput(f"{name} has next to nothing in its {weaker} channel above the bass; check the microphone "

@@ -68,7 +68,7 @@ def test_json_is_a_line_for_each_answer_and_nothing_else(card):
     assert all(abs(row["azimuth_deg"] - AZIMUTH_DEG) < 5 for row in rows)
     assert all(row["spread_deg"] < 10 and row["overruns"] == 0 for row in rows)
     first, last = done.stderr.splitlines()
-    assert first.startswith("Four, ALSA: 48000 Hz, ")
+    assert first.startswith("Four, ALSA, channels 3 and 4 of 4 (--channels takes others): 48000 Hz, ")
     assert "one answer every 0.04 s, each from 0.3 s of sound" in first
     assert last.startswith(("Heard 2.0 s: ", "Heard 1.9 s: ", "Heard 1.99 s: "))
     assert f"{len(rows)} answers" in last
