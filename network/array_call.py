@@ -60,6 +60,12 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=None, head=None, smooths=Tru
     >>> bool(np.all(abs(track.azimuth_deg - 45) < 5))
     True
 
+    A table with pandas:
+
+    >>> import pandas
+    >>> list(pandas.DataFrame(track._asdict()).columns[:3])
+    ['time_s', 'azimuth_deg', 'half_width_68_deg']
+
     """
     ears = np.asarray(ears)
     if ears.ndim != 2 or 2 not in ears.shape:
