@@ -47,7 +47,7 @@ from shards.listening import listening_copy
 from shards.live_flags import add_live_flags, check_live_flags
 from shards.microphone import Microphone
 from shards.recorder import Recorder
-from shards.recording_files import OVERVIEW, find_recordings, output_names
+from shards.recording_files import BESIDE, OVERVIEW, check_sound_of_pages, find_recordings, output_names
 
 
 def parse_args(argv=None):
@@ -83,7 +83,7 @@ def parse_args(argv=None):
                              "(default: any free port)")
     args = parser.parse_args(argv)
     named = [each for each in args.format if each not in FORMATS and Path(each).exists()]  # --format json talk.wav
-    args.format = [each for each in args.format if each not in named]
+    args.format = [each for each in dict.fromkeys(args.format) if each not in named]
     args.recordings += map(Path, named)
     if not args.format or not set(args.format) <= FORMATS.keys():
         raise BadInput(f"--format {' '.join(args.format)} is not possible; choose from {', '.join(FORMATS)}.")
@@ -111,7 +111,7 @@ def main(argv=None):
     if args.list_devices:
         print(table_of_devices())
         return
-    recordings = find_recordings(args.recordings)
+    recordings = find_recordings(args.recordings, args.out)
     network = open_network(args.model, template_cues(params, args.head) if args.head else None)
 
     def tracker():
@@ -125,6 +125,8 @@ def main(argv=None):
         serve(lambda path, watch: page_of(path, tracker(), args, watch), args.serve)
         return
     names = output_names(recordings)
+    if args.html:
+        check_sound_of_pages(names, args.out)
     with only_run(args.out, {Path(args.out, name).parent for name in names.values()}) as out:
         localise_all(recordings, names, tracker, args, out)
 
@@ -239,7 +241,7 @@ def write_page(localised, path, stem, args, links):
     """Write the page of a recording, and beside it the sound where it is long; `links` are as of page.html."""
     sound = listening_copy(path, args.channels, args.swap_ears)
     is_beside = localised.seconds > page.LONGEST_INSIDE_S
-    name = f"{stem.name}.ears{sound.ending}"
+    name = f"{stem.name}{BESIDE}{sound.ending}"
     if is_beside:
         with console.atomic_write(stem.with_name(name)) as partial:
             sound.write(partial)

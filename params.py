@@ -158,7 +158,9 @@ class Params:
         _require(self.model in MODELS, "--model", self.model, " or ".join(MODELS))
         _require(self.loss in LOSSES, "--loss", self.loss, " or ".join(LOSSES))
         _require(self.precision in PRECISIONS, "--precision", self.precision, " or ".join(PRECISIONS))
-        _require(0.02 <= self.hop_s <= 60, "--hop-s", self.hop_s, "0.02 to 60")
+        frame_s = self.stft_hop_samples / self.sample_rate_hz
+        _require(0.02 <= self.hop_s <= 60 and abs(self.hop_s / frame_s - round(self.hop_s / frame_s)) < 1e-6, "--hop-s",
+                 self.hop_s, f"0.02 to 60, in steps of {frame_s:g}")
         _require(0.22 <= self.live_window_s <= 4, "--window-s", self.live_window_s, "0.22 to 4")
         _require(2 <= self.batch_size <= 4096, "--batch-size", self.batch_size, "2 to 4096")
         _require(isfinite(self.learning_rate) and 0 < self.learning_rate <= 1, "--learning-rate", self.learning_rate,

@@ -15,14 +15,15 @@ def hushed():
     """
     try:
         screen = os.dup(2)
-    except OSError:  # closed: nothing to keep off
+        kept = _file_without_a_name()
+    except OSError:  # closed: nothing to keep off; or nowhere to keep it
         yield 2
         return
-    with tempfile.TemporaryFile() as printed:
+    with kept as printed:
         os.dup2(printed.fileno(), 2)
         try:
             yield screen
-        except BaseException:
+        except Exception:  # not Ctrl-C
             printed.seek(0)
             os.write(screen, printed.read())
             raise
@@ -30,6 +31,13 @@ def hushed():
             sys.stderr.flush()
             os.dup2(screen, 2)
             os.close(screen)
+
+
+def _file_without_a_name():
+    """Open one in memory, where the system has such: a full disk is no reason to fail here."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("stderr"), "r+b")
+    return tempfile.TemporaryFile()  # noqa: SIM115 - closed by its user
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

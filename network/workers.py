@@ -67,6 +67,8 @@ def this_worker(environment=os.environ):
         return Worker()
     try:
         config = json.loads(text)
+        if not isinstance(config, dict):
+            raise ValueError("it is no object")
         cluster, task = config.get("cluster") or {}, config.get("task") or {}
         if not cluster:
             return Worker()
@@ -78,7 +80,7 @@ def this_worker(environment=os.environ):
             raise ValueError(f"it has no {kind} {number}")
         index = number + (len(addresses["chief"]) if kind == "worker" else 0)
         worker = Worker(index, (*addresses["chief"], *addresses["worker"]))
-        if bad := [each for each in worker.addresses if not each.rpartition(":")[2].isdecimal() or each.count(":") < 1]:
+        if bad := [each for each in worker.addresses if not _is_address(each)]:
             raise ValueError(f"{bad[0]} is no HOST:PORT")
         if len(set(worker.addresses)) < worker.count:
             raise ValueError("two workers have one address")
@@ -87,6 +89,11 @@ def this_worker(environment=os.environ):
         raise BadInput(f"{VARIABLE} cannot be used ({reason}); write it as docs/cluster.md shows, or unset it.") \
             from problem
     return worker
+
+
+def _is_address(text):
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isdecimal() and 1 <= int(port) < 2 ** 16
 
 
 def meet(worker):

@@ -45,6 +45,7 @@ CHOICES = (
     Encoders(".webm", {}, "libvpx-vp9", "libopus",
              {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": "30", "b": "0"}, "VP9 and Opus"),
 )
+ENDINGS = tuple(each.ending for each in CHOICES)
 
 
 def add_flags(parser):
@@ -63,6 +64,8 @@ def encoders_asked_for(args):
         if args.video_size:
             raise BadInput("--video-size does nothing without --video; give both.")
         return None
+    if args.video and args.video_over:
+        raise BadInput("--video-over makes the only video; leave out --video.")
     if args.live:
         raise BadInput("--video and --video-over do nothing with --live; leave them out.")
     if args.video_over and args.video_size:
@@ -89,13 +92,16 @@ def check(film, targets):
             continue
         if any(target.samefile(each) for each in (*targets, *([film] if film else []))):
             raise BadInput(f"{target} is to be read, and its video would have its name; choose another --out.")
-        if not _is_ours(target):
+        if not is_ours(target):
             raise BadInput(f"{target} exists and was not made by this script; choose another --out, or rename it.")
 
 
-def _is_ours(path):
-    """Tell whether a video was made by `write`."""
-    av = _pyav("--video")
+def is_ours(path):
+    """Tell whether a video was made by `write`; without PyAV, which every video needs to be read, none was."""
+    try:
+        av = _pyav("--video")
+    except BadInput:
+        return False
     try:
         with av.open(f"file:{path}") as container:
             tags = {name.lower(): text for name, text in container.metadata.items()}
@@ -251,7 +257,12 @@ class Film:
 
     def _advance(self):
         self._next = next(self._frames, None)
-        if self._next is not None:
+        if self._next is None:
+            end_s = self._next_s + 1 / float(self.rate)
+            if self.seconds - end_s > LONGEST_UNTOLD_S:
+                warn(f"--video-over {self._path} is cut short after {end_s:.1f} of {self.seconds:.1f} s; its last "
+                     "picture stays.")
+        else:
             time_s = self._next.time
             self._next_s = float(self._count / self.rate) if time_s is None else time_s - self._begins_s
             self._count += 1

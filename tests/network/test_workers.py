@@ -33,12 +33,14 @@ def test_without_a_cluster_there_is_one_worker(config):
 
 @pytest.mark.parametrize(("config", "reason"), [
     ("{", "Expecting"),
-    ("[1]", "no attribute"),
+    ("[1]", "it is no object"),
     (TWO | {"task": {}}, "'type' is missing"),
     (TWO | {"task": {"type": "worker", "index": 2}}, "it has no worker 2"),
     (TWO | {"task": {"type": "chief", "index": 0}}, "it has no chief 0"),
     (TWO | {"cluster": {"worker": ["a:1", "b:2"], "ps": ["c:3"]}}, "it has the task ps"),
     (TWO | {"cluster": {"worker": ["a:1", "b"]}}, "b is no HOST:PORT"),
+    (TWO | {"cluster": {"worker": ["a:1", "b:99999"]}}, "b:99999 is no HOST:PORT"),
+    (TWO | {"cluster": {"worker": ["a:0", "b:1"]}}, "a:0 is no HOST:PORT"), ("[]", "it is no object"),
     (TWO | {"cluster": {"worker": ["a:1", "a:1"]}}, "two workers have one address"),
 ])
 def test_what_cannot_be_used_is_told_in_one_sentence(config, reason):
