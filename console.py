@@ -64,6 +64,16 @@ def warn(text):
     tqdm.write(text, file=sys.stderr)
 
 
+def short(text, most=120):
+    """Cut what a sentence quotes of a file or a library to `most` characters, in one line of what can be printed.
+
+    >>> short("one\\ntwo " * 9, most=20)
+    'one two one two o...'
+    """
+    text = " ".join("".join(each if each.isprintable() else " " for each in str(text)[:10 * most]).split())
+    return text if len(text) <= most else text[:most - 3] + "..."
+
+
 class WarnOnce:
     """Warn of each fault once, whatever the figures in its sentence: for what may come again every second."""
 
