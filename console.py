@@ -65,9 +65,9 @@ def warn(text):
 
 
 def short(text, most=120):
-    """Cut what a sentence quotes of a file or a library to `most` characters, in one line of what can be printed.
+    r"""Cut what a sentence quotes of a file or a library to `most` characters, in one line of what can be printed.
 
-    >>> short("one\\ntwo " * 9, most=20)
+    >>> short("one\ntwo " * 9, most=20)
     'one two one two o...'
     """
     text = " ".join("".join(each if each.isprintable() else " " for each in str(text)[:10 * most]).split())

@@ -94,8 +94,8 @@ def connected(address):
         client = distributed.Client(where, timeout=CONNECT_S, set_as_default=False)
     except Exception as problem:  # Dask raises whatever another kind of server makes of its protocol
         raise BadInput(f"--dask {address}: no Dask scheduler answers there ({console.short(problem) or 'no answer'}); "
-                       "start one with `python -m dask scheduler` and give the address it prints, as tcp://host:8786.") \
-            from problem
+                       "start one with `python -m dask scheduler` and give the address it prints, as "
+                       "tcp://host:8786.") from problem
     with client:
         yield client
 
