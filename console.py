@@ -149,6 +149,12 @@ def end_at_ctrl_c():
         signal.signal(signal.SIGINT, _end)
 
 
+def begin_without_flags(doc):
+    """Begin a script that has no `main`: Ctrl-C ends it with one line, --help prints `doc`, other flags are refused."""
+    end_at_ctrl_c()
+    argparse.ArgumentParser(description=doc).parse_args()
+
+
 def _end(*_):
     with suppress(OSError):
         os.write(2, f"{_script()}: interrupted.\n".encode(errors="replace"))
