@@ -16,7 +16,7 @@
 import console
 
 if "get_ipython" not in globals():                                    # no notebook
-    console.begin_without_flags("The tour: a talker from wav to answer, in under a minute. Read it: it explains itself.")
+    console.begin_without_flags("The tour, from wav to answer, in under a minute. Read it: it explains itself.")
 
 import subprocess
 import sys

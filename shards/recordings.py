@@ -79,7 +79,7 @@ def read_labels(folder, params):
         raise BadInput(f"{path} is not a text file of comma-separated values in UTF-8; export it again.") from problem
     if not rows or [cell.strip().lower() for cell in rows[0]] != HEADER:
         first_line = ",".join(rows[0]) if rows else "nothing"
-        raise BadInput(f"{path} begins with "{short(first_line)}"; its first line must be {','.join(HEADER)}.")
+        raise BadInput(f"{path} begins with '{short(first_line)}'; its first line must be {','.join(HEADER)}.")
     stretches, problems, durations = defaultdict(list), [], {}
     for number, row in enumerate(rows[1:], 2):
         if not any(cell.strip() for cell in row):
