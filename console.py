@@ -66,6 +66,16 @@ def warn(text):
     tqdm.write(text, file=sys.stderr)
 
 
+def short(text, most=120):
+    r"""Cut what a sentence quotes of a file or a library to `most` characters, in one line of what can be printed.
+
+    >>> short("one\ntwo " * 9, most=20)
+    'one two one two o...'
+    """
+    text = " ".join("".join(each if each.isprintable() else " " for each in str(text)[:10 * most]).split())
+    return text if len(text) <= most else text[:most - 3] + "..."
+
+
 class WarnOnce:
     """Warn of each fault once, whatever the figures in its sentence: for what may come again every second."""
 
@@ -149,6 +159,12 @@ def end_at_ctrl_c():
     """Let Ctrl-C end the process at once, with one line: for the imports of a script, before there is work to undo."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where the parent process had it ignored
         signal.signal(signal.SIGINT, _end)
+
+
+def begin_without_flags(doc):
+    """Begin a script that has no `main`: Ctrl-C ends it with one line, --help prints `doc`, other flags are refused."""
+    end_at_ctrl_c()
+    argparse.ArgumentParser(description=doc).parse_args()
 
 
 def _end(*_):
