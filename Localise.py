@@ -43,11 +43,12 @@ from shards import video
 from shards.audio import CutShort, ear_blocks
 from shards.devices import table_of_devices
 from shards.folder import only_run
-from shards.listening import listening_copy
+from shards.listening import BESIDE_PAGE, listening_copy
 from shards.live_flags import add_live_flags, check_live_flags
 from shards.microphone import Microphone
+from shards.own_files import OVERVIEW, check_targets
 from shards.recorder import Recorder
-from shards.recording_files import BESIDE, OVERVIEW, check_sound_of_pages, find_recordings, output_names
+from shards.recording_files import find_recordings, output_names
 
 
 def parse_args(argv=None):
@@ -111,7 +112,7 @@ def main(argv=None):
     if args.list_devices:
         print(table_of_devices())
         return
-    recordings = find_recordings(args.recordings, args.out)
+    recordings = find_recordings(args.recordings)
     network = open_network(args.model, template_cues(params, args.head) if args.head else None)
 
     def tracker():
@@ -125,8 +126,6 @@ def main(argv=None):
         serve(lambda path, watch: page_of(path, tracker(), args, watch), args.serve)
         return
     names = output_names(recordings)
-    if args.html:
-        check_sound_of_pages(names, args.out)
     with only_run(args.out, {Path(args.out, name).parent for name in names.values()}) as out:
         localise_all(recordings, names, tracker, args, out)
 
@@ -135,8 +134,9 @@ def localise_all(recordings, names, tracker, args, out):
     """Localise one recording after another, each with a new `tracker()`, and write them under their names in `out`."""
     done, pages, problems = [], [], []
     shown = {path: path.relative_to(folder) for folder, path in recordings}
-    if args.encoders:
-        video.check(args.video_over, {path: video_of(out / name, args) for path, name in names.items()})
+    if args.video_over:
+        video.check(args.video_over, len(names))
+    check_targets(names, out, endings_of(args), args.video_over)
     for path, name in names.items():
         try:
             localised, told = heard_in(path, name, tracker(), args)
@@ -163,11 +163,17 @@ def localise_all(recordings, names, tracker, args, out):
         write_text(out / OVERVIEW, ".json", json.dumps(done, indent=1))
         if pages:
             write_text(out / OVERVIEW, ".html", page.index(pages))
-    endings = [*(FORMATS[each][0] for each in args.format), *([".html"] if args.html else []),
-               *([f"{args.encoders.ending} ({args.encoders.in_words})"] if args.encoders else [])]
-    print(f"{out}: {len(done)} recording(s), {', '.join(endings)} and .png of each"
+    *endings, picture = endings_of(args)
+    endings[-1] += f" ({args.encoders.in_words})" if args.encoders else ""
+    print(f"{out}: {len(done)} recording(s), {', '.join(endings)} and {picture} of each"
           + (f"; {OVERVIEW}.json{' and .html' if pages else ''} over all" if len(recordings) > 1 else "")
           + (f"; skipped {len(problems)}, named above." if problems else "."))
+
+
+def endings_of(args):
+    """List the endings of what is written of each recording."""
+    return [*(FORMATS[each][0] for each in args.format), *([".html"] if args.html else []),
+            *([args.encoders.ending] if args.encoders else []), ".png"]
 
 
 def watched(blocks, doing, sample_rate_hz):
@@ -241,11 +247,11 @@ def write_page(localised, path, stem, args, links):
     """Write the page of a recording, and beside it the sound where it is long; `links` are as of page.html."""
     sound = listening_copy(path, args.channels, args.swap_ears)
     is_beside = localised.seconds > page.LONGEST_INSIDE_S
-    name = f"{stem.name}{BESIDE}{sound.ending}"
-    if is_beside:
+    name = f"{stem.name}{BESIDE_PAGE}{sound.ending}"
+    write_text(stem, ".html", page.html(localised, sound.media_type, name if is_beside else sound.read(), links))
+    if is_beside:  # after its page, by which own_files.py knows it
         with console.atomic_write(stem.with_name(name)) as partial:
             sound.write(partial)
-    write_text(stem, ".html", page.html(localised, sound.media_type, name if is_beside else sound.read(), links))
 
 
 def page_of(path, tracker, args, watch):

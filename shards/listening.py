@@ -20,6 +20,7 @@ from shards.audio import CutShort, Layout, ear_blocks, layout_of, writing_errors
 PLAYED_AS_THEY_ARE = {".flac": "audio/flac", ".mp3": "audio/mpeg", ".m4a": "audio/mp4"}  # by every current browser
 PLAYED_RATES_HZ = (8_000, 192_000)  # others are resampled to this one:
 USUAL_RATE_HZ = 48_000
+BESIDE_PAGE = ".ears"  # in the name of a copy that lies beside its page: talk.ears.flac
 
 
 def listening_copy(path, channels=None, swaps_ears=False):
@@ -43,6 +44,19 @@ def listening_copy(path, channels=None, swaps_ears=False):
     if media_type and layout.channels == 2 and channels == (1, 2):
         return ListeningCopy(path, channels, None, media_type, path.suffix.lower())
     return ListeningCopy(path, channels, layout, "audio/flac", ".flac")
+
+
+def endings_beside_page(path):
+    """List the endings that a copy may have beside a page.
+
+    Examples
+    --------
+    >>> endings_beside_page("talk.wav"), endings_beside_page("talk.MP3")
+    (['.ears.flac'], ['.ears.flac', '.ears.mp3'])
+
+    """
+    return [f"{BESIDE_PAGE}{each}" for each in sorted({".flac", Path(path).suffix.lower()} & {
+        ".flac", *PLAYED_AS_THEY_ARE})]
 
 
 class ListeningCopy(NamedTuple):

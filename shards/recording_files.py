@@ -4,29 +4,29 @@ from glob import glob
 from pathlib import Path
 
 from console import BadInput, warn
-from shards import video
 from shards.audio import audio_paths
+from shards.listening import BESIDE_PAGE
+from shards.own_files import OVERVIEW, is_ours
+from shards.video import ENDINGS as OF_VIDEOS
 
 # Endings of what is written under a recording's name.
 RESULTS = {".png", ".html", ".mp4", ".webm", ".csv", ".json", ".textgrid", ".vtt"}
-OVERVIEW = "all_recordings"  # the table over several recordings
-BESIDE = ".ears"             # before the ending of the sound beside a page
 
 
-def find_recordings(named, out):
+def find_recordings(named):
     """List the recordings as (folder, path): files as named, and those of folders in order; BadInput for others.
 
-    What an earlier run wrote to `out`, or beside the recordings, is left out of folders.
+    What this script made itself is no recording of a folder: its videos, and the sound beside its pages.
     """
     recordings = []
     for path in _expanded(named):
         if path.is_dir():
-            every = audio_paths(path)
-            found = [each for each in every if not _is_result(each, path, Path(out))]
+            found, own = _recordings_of(path)
             if not found:
-                raise BadInput(f"{path} holds no audio file; name a folder of two-channel recordings.")
-            if len(found) < len(every):
-                warn(f"{path}: left out {len(every) - len(found)} result(s) of earlier runs.")
+                raise BadInput(f"{path} holds no audio file{' but results' if own else ''}; name a folder of "
+                               "two-channel recordings.")
+            if own:
+                warn(f"{path}: left out {len(own)} result(s) of earlier runs, such as {own[0].relative_to(path)}.")
             recordings += [(path, each) for each in found]
             links = sorted({part.name for each in found for part in each.relative_to(path).parents
                             if (path / part).is_symlink()})
@@ -42,25 +42,12 @@ def find_recordings(named, out):
     return list(reversed(once.values()))
 
 
-def _is_result(path, folder, out):
-    """Tell whether a file of a folder is what this script wrote: in `out` within it, the sound of a page, a video."""
-    out, within = out.resolve(), folder.resolve()
-    if out != within and out.is_relative_to(within) and path.resolve().is_relative_to(out):
-        return True
-    name = path.with_suffix("").name
-    is_of_page = name.endswith(BESIDE) and path.with_name(f"{name.removesuffix(BESIDE)}.html").exists()
-    return is_of_page or path.suffix.lower() in video.ENDINGS and video.is_ours(path)
-
-
-def check_sound_of_pages(names, out):
-    """Check that the sound beside a page, which a long recording has, would replace no recording; BadInput if it would.
-
-    `names` are as of `output_names`.
-    """
-    beside = {Path(out, name + BESIDE).resolve() for name in names.values()}
-    for path in names:
-        if path.resolve().with_suffix("") in beside:
-            raise BadInput(f"{path} is a recording, and the sound of a page would have its name; choose another --out.")
+def _recordings_of(folder):
+    """List the recordings of a folder, and what earlier runs made there that can be played as well."""
+    found = audio_paths(folder)
+    own = [path for path in found
+           if (path.suffix.lower() in OF_VIDEOS or path.stem.endswith(BESIDE_PAGE)) and is_ours(path)]
+    return [path for path in found if path not in set(own)], own
 
 
 def _expanded(named):

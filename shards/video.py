@@ -77,34 +77,22 @@ def encoders_asked_for(args):
     return encoders()
 
 
-def check(film, targets):
-    """Check before any work that videos can be written: `targets` is a dict of each recording to its video's path.
-
-    BadInput for a film that cannot be read or has several recordings, and where a file of the user would be lost.
-    """
-    if film:
-        if len(targets) > 1:
-            raise BadInput(f"--video-over takes one recording, and these are {len(targets)}; name one.")
-        with Film(film):
-            pass
-    for target in targets.values():
-        if not target.exists():
-            continue
-        if any(target.samefile(each) for each in (*targets, *([film] if film else []))):
-            raise BadInput(f"{target} is to be read, and its video would have its name; choose another --out.")
-        if not is_ours(target):
-            raise BadInput(f"{target} exists and was not made by this script; choose another --out, or rename it.")
+def check(film, count):
+    """Check before any work that the film of --video-over can be read, and that it has one recording of `count`."""
+    if count > 1:
+        raise BadInput(f"--video-over takes one recording, and these are {count}; name one.")
+    with Film(film):
+        pass
 
 
 def is_ours(path):
-    """Tell whether a video was made by `write`; without PyAV, which every video needs to be read, none was."""
+    """Tell whether a video was made by `write`; without PyAV nobody can."""
     try:
-        av = _pyav("--video")
-    except BadInput:
-        return False
-    try:
+        av = importlib.import_module("av")
         with av.open(f"file:{path}") as container:
             tags = {name.lower(): text for name, text in container.metadata.items()}
+    except ImportError:
+        return False
     except (av.FFmpegError, ValueError):
         return False
     return tags.get("comment", "").startswith(MADE_BY_US)

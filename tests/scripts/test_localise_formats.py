@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile as sf
-from helpers import FakeHearing, run_script
+from helpers import FakeHearing, one_sentence, run_script
 
 import Localise
 from console import BadInput
@@ -24,7 +24,7 @@ TALKERS_DEG = np.tile([-40.0, 25.0], (50, 1))
 @pytest.fixture
 def localise(tmp_path, monkeypatch):
     """Function: what Localise.py prints of recordings in subfolders, and the folder of its results."""
-    def run(*flags, names=("talk",), signal=SIGNAL):
+    def run(*flags, names=("talk",), signal=SIGNAL, status=0):
         hearing = FakeHearing(talkers_deg=np.tile(TALKERS_DEG, (len(names), 1)))
         monkeypatch.setattr(Localise, "open_network", lambda *_: SimpleNamespace(hear_rows=hearing))
         for name in names:
@@ -32,7 +32,8 @@ def localise(tmp_path, monkeypatch):
             path.parent.mkdir(parents=True, exist_ok=True)
             sf.write(path, signal, RATE, subtype="PCM_16")
         out = tmp_path / "out"
-        return run_script("Localise.py", tmp_path / "recordings", "--out", out, "--balance", "off", *flags), out
+        return run_script("Localise.py", tmp_path / "recordings", "--out", out, "--balance", "off", *flags,
+                          status=status), out
     return run
 
 
@@ -101,6 +102,25 @@ def test_the_sound_of_a_long_recording_lies_beside_its_page(localise, monkeypatc
     ears, rate = sf.read(out / "talk.ears.flac")
     assert rate == RATE
     np.testing.assert_allclose(ears, SIGNAL, atol=2 ** -15)
+
+
+def test_a_second_run_into_the_folder_of_the_recordings_reads_the_recordings_alone(localise, monkeypatch, tmp_path):
+    monkeypatch.setattr(page, "LONGEST_INSIDE_S", 5.0)
+    for _ in range(2):
+        done, _ = localise("--html", "--out", tmp_path / "recordings", names=("one", "two"))
+        assert "2 recording(s), .csv, .html and .png of each" in done.stdout
+    assert "recordings: left out 2 result(s) of earlier runs, such as one.ears.flac" in done.stderr
+    assert not list((tmp_path / "recordings").glob("*.ears.ears.*"))
+
+
+def test_a_page_by_hand_beside_a_recording_is_kept(localise, tmp_path):
+    (tmp_path / "recordings").mkdir()
+    by_hand = tmp_path / "recordings" / "talk.html"
+    by_hand.write_text("by hand")
+    done, _ = localise("--html", "--out", tmp_path / "recordings", status=2)
+    assert one_sentence(done.stderr)
+    assert by_hand.read_text() == "by hand"
+    assert {path.name for path in by_hand.parent.iterdir()} == {"talk.wav", "talk.html"}
 
 
 def test_without_html_there_is_no_page(localise):

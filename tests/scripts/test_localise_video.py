@@ -133,6 +133,16 @@ def test_a_folder_gets_a_video_of_each_and_one_channel_is_skipped(localise, tmp_
     assert len(json.loads((out / "all_recordings.json").read_text())) == 2
 
 
+@pytest.mark.slow
+def test_a_video_of_an_earlier_run_is_no_recording(localise, tmp_path):
+    sf.write(tmp_path / "walk.wav", 0.1 * np.random.default_rng(0).standard_normal((2 * RATE, 2)), RATE)
+    for _ in range(2):
+        done, out = localise(tmp_path, "--video", names=(), out="localised")
+        assert "1 recording(s), .csv, .mp4" in done.stdout
+    assert "left out 1 result(s) of earlier runs, such as localised" in done.stderr
+    assert not (out / "localised").exists()
+
+
 def test_a_film_of_the_same_name_is_kept(localise, tmp_path):
     (tmp_path / "talk.mp4").write_bytes(b"the film beside the recording")
     done, _ = localise("--video", status=2, out="")

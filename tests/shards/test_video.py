@@ -12,6 +12,7 @@ from helpers import one_sentence, posix_only
 
 from console import BadInput
 from shards import video
+from shards.own_files import check_targets
 
 av = pytest.importorskip("av")
 RATE, BURST_S = video.SOUND_RATE_HZ, 1.2
@@ -90,7 +91,7 @@ def test_a_video_says_what_it_was_made_of_and_is_the_same_again(tmp_path, chosen
         tags = {name.lower(): text for name, text in container.metadata.items()}
     assert tags["title"] == "title"
     assert tags["comment"] == "Made with care"
-    video.check(None, {tmp_path: one})                                 # known as ours
+    assert video.is_ours(one)
     assert one.read_bytes() == other.read_bytes()
 
 
@@ -178,19 +179,19 @@ def test_a_file_of_the_user_is_not_overwritten(tmp_path):
     write(of_ours, seconds=0.2)
     video.write(of_camera, video.encoders(), grey, 25, 0.2, ears_with_burst(), "holidays", "Made on holiday")
     of_user.write_bytes(b"precious")
-    video.check(None, {recording: of_ours})
-    video.check(None, {recording: tmp_path / "new.mp4"})
+    check_targets({recording: "ours"}, tmp_path, [".mp4"])
+    check_targets({recording: "new"}, tmp_path, [".mp4"])
     for target in (of_user, of_camera):
         with pytest.raises(BadInput, match=f"{target.name} exists and was not made by"):
-            video.check(None, {recording: target})
+            check_targets({recording: target.stem}, tmp_path, [".mp4"])
     for film, read in ((of_ours, recording), (None, of_ours)):
-        with pytest.raises(BadInput, match="ours.mp4 is to be read, and its video would have its name"):
-            video.check(film, {read: of_ours})
+        with pytest.raises(BadInput, match="ours.mp4 is to be read, and a result would have its name"):
+            check_targets({read: "ours"}, tmp_path, [".mp4"], film)
 
 
-def test_one_film_is_for_one_recording(tmp_path):
+def test_one_film_is_for_one_recording():
     with pytest.raises(BadInput, match="--video-over takes one recording, and these are 2; name one"):
-        video.check("film.mp4", {tmp_path / name: tmp_path / f"{name}.mp4" for name in "ab"})
+        video.check("film.mp4", 2)
 
 
 # -------------------------------------------------------------------------------------------------------- a given video
