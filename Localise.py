@@ -37,7 +37,7 @@ from params import Params
 from scores import frames, page, plots
 from scores.exports import FORMATS, Localised
 from scores.live import Bar, JsonLines, Latencies, Osc
-from scores.server import GREATEST_PORT, LEAST_PORT, serve
+from scores.server import ANY_PORT, port_of, serve
 from scores.summary import summary
 from shards import video
 from shards.audio import CutShort, ear_blocks
@@ -79,22 +79,21 @@ def parse_args(argv=None):
                              "(default: %(default)s)")
     parser.add_argument("--no-smoothing", action="store_true", help="leave each row as it is, whatever its neighbours")
     add_live_flags(parser, default)
-    parser.add_argument("--serve", metavar="PORT", nargs="?", type=int, const=0,
+    parser.add_argument("--serve", metavar="PORT", nargs="?", const=ANY_PORT,
                         help="a page for browsers on this computer, to drop a file on or to record two channels "
                              "(default: any free port)")
     args = parser.parse_args(argv)
     named = [each for each in args.format if each not in FORMATS and Path(each).exists()]  # --format json talk.wav
-    args.format = [each for each in args.format if each not in named]
+    args.format = [each for each in dict.fromkeys(args.format) if each not in named]
     args.recordings += map(Path, named)
     if not args.format or not set(args.format) <= FORMATS.keys():
         raise BadInput(f"--format {' '.join(args.format)} is not possible; choose from {', '.join(FORMATS)}.")
+    if args.serve is not None:
+        args.serve = port_of(args.serve, args.recordings)
     if bool(args.recordings) + args.live + args.list_devices + (args.serve is not None) != 1:
         raise BadInput("Localise.py takes one of recordings, --live, --list-devices and --serve; name a file or a "
                        "folder.")
     check_live_flags(parser, args)
-    if args.serve and not LEAST_PORT <= args.serve <= GREATEST_PORT:
-        raise BadInput(f"--serve {args.serve} is not possible; name a port from {LEAST_PORT} to {GREATEST_PORT}, or "
-                       "none.")
     writes = args.html or args.video or args.video_over or [args.format, args.out] != [["csv"], "localised"]
     if args.serve is not None and writes:
         raise BadInput("--serve writes no files; leave out --out, --format, --html and --video, and save what you want "
@@ -282,11 +281,11 @@ def write_video(localised, path, to, args):
 # ----------------------------------------------------------------------------------------------------------------- live
 
 def live(params, args, network):
-    """Show what a sound card hears, until Ctrl-C; then tell how it went."""
+    """Show what a sound card hears, until Ctrl-C, SIGTERM or the end of the terminal; then tell how it went."""
     params = live_params(params, args.swap_ears)
     balance = Balance(params) if args.balance == "auto" else None
-    latencies = Latencies()
-    with Microphone(params, args.device) as microphone, ExitStack() as opened:
+    latencies, ended = Latencies(), None
+    with console.ended_in_order(), Microphone(params, args.device) as microphone, ExitStack() as opened:
         name = microphone.device.full_name
         tracker = LiveTracker(network.hear_rows, params, hop_frames_of(params), balance, not args.no_smoothing,
                               args.sources, name)
@@ -295,18 +294,23 @@ def live(params, args, network):
         for output in outputs:
             opened.callback(output.close)
         recorder = opened.enter_context(Recorder(args.record, microphone.sample_rate_hz)) if args.record else None
-        console.warn(f"{name}: {microphone.sample_rate_hz} Hz, driver latency {microphone.latency_s:.2f} s; one answer "
-                     f"every {tracker.hop_s:g} s, each from {params.sample_s:g} s of sound. Ctrl-C ends.")
+        console.warn(f"{microphone.in_words}: {microphone.sample_rate_hz} Hz, driver latency "
+                     f"{microphone.latency_s:.2f} s; one answer every {tracker.hop_s:g} s, each from "
+                     f"{params.sample_s:g} s of sound. Ctrl-C ends.")
         blocks = recorder.keep(microphone.blocks()) if recorder else microphone.blocks()
-        with suppress(KeyboardInterrupt):
+        try:
             for answered in live_answers(blocks, microphone.sample_rate_hz, tracker):
                 latencies.add(answered.latency_s)
                 for output in outputs:
                     output.show(answered)
+        except (KeyboardInterrupt, SystemExit) as end:
+            ended = end
     console.warn(f"Heard {tracker.seconds:.1f} s: {latencies.count} answers, {latencies.quantile(0.5):.2f} s after the "
                  f"end of what each covers (median; 95 %: {latencies.quantile(0.95):.2f} s); {microphone.overruns} "
                  f"overrun(s), {microphone.lost_s:.2f} s lost; unplugged {microphone.unplugged} time(s)."
                  + (f" {args.record}: {recorder.seconds:.1f} s." if recorder else ""))
+    if isinstance(ended, SystemExit):
+        raise ended
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ BAR = ("{desc}: {percentage:3.0f} % |{bar}| {n_fmt} of {total_fmt}{unit}, {elaps
        "{rate_fmt}{postfix}")
 FIRST_LINE_S, LINES_S = 20.0, 60.0  # of progress in a log
 OF_THE_NAME = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.EINVAL, errno.EILSEQ)
-_KEPT = []  # lists of kept_warnings
+_KEPT, _CALLED = [], []  # lists of kept_warnings; paths and names of called_by_name
 
 
 class BadInput(ValueError):
@@ -61,7 +61,19 @@ def warn(text):
 
     for kept in _KEPT:
         kept.append(text)
+    for path, name in _CALLED:
+        text = text.replace(path, name)
     tqdm.write(text, file=sys.stderr)
+
+
+def short(text, most=120):
+    r"""Cut what a sentence quotes of a file or a library to `most` characters, in one line of what can be printed.
+
+    >>> short("one\ntwo " * 9, most=20)
+    'one two one two o...'
+    """
+    text = " ".join("".join(each if each.isprintable() else " " for each in str(text)[:10 * most]).split())
+    return text if len(text) <= most else text[:most - 3] + "..."
 
 
 class WarnOnce:
@@ -87,6 +99,16 @@ def kept_warnings():
         yield kept
     finally:
         del _KEPT[-1]
+
+
+@contextmanager
+def called_by_name(path):
+    """Let `warn` write the name alone of a file in a folder of ours that no user knows."""
+    _CALLED.append((str(path), path.name))
+    try:
+        yield
+    finally:
+        del _CALLED[-1]
 
 
 def progress(iterable=None, **options):
@@ -139,6 +161,12 @@ def end_at_ctrl_c():
         signal.signal(signal.SIGINT, _end)
 
 
+def begin_without_flags(doc):
+    """Begin a script that has no `main`: Ctrl-C ends it with one line, --help prints `doc`, other flags are refused."""
+    end_at_ctrl_c()
+    argparse.ArgumentParser(description=doc).parse_args()
+
+
 def _end(*_):
     with suppress(OSError):
         os.write(2, f"{_script()}: interrupted.\n".encode(errors="replace"))
@@ -147,6 +175,26 @@ def _end(*_):
 
 def _script():
     return Path(sys.argv[0]).name
+
+
+@contextmanager
+def ended_in_order():
+    """Let SIGTERM, and the end of the terminal, raise SystemExit: files are closed, temporary ones go."""
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {each: signal.getsignal(each) for each in signals if signal.getsignal(each) is signal.SIG_DFL}
+
+    def end(number, _):
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)  # some send it twice: the second would break off the end
+        sys.exit(128 + number)
+
+    for each in before:
+        signal.signal(each, end)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def run(main):

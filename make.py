@@ -9,6 +9,7 @@
 # The standard library alone, in the syntax of Python 3.6: one that is too old must get as far as the sentence about it.
 import argparse
 import hashlib
+import math
 import os
 import re
 import shutil
@@ -17,13 +18,14 @@ import subprocess
 import sys
 import time
 from collections import deque
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(os.path.abspath(__file__)).parent
 OLDEST, NEWEST = (3, 10), (3, 13)  # TensorFlow 2.21 has no wheel for 3.14
 DOWNLOADS = "https://www.python.org/downloads/"
-EXIT_BAD_INPUT, EXIT_INTERRUPTED = 2, 130  # those of console.py
+EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 130, 143  # the first two are those of console.py
 KNOWN_SHARE = 0.2  # a step that took less of its typical time was already done, and tells nothing of the machine
 PIP_REMEDIES = [  # what pip prints, and what to do about it
     ("No space left|Errno 28", "free 3 GB of disk and run the same command again"),
@@ -42,6 +44,10 @@ class Problem(Exception):
     def __init__(self, sentence, status=EXIT_BAD_INPUT):
         super().__init__(sentence)
         self.status = status
+
+
+class Terminated(BaseException):
+    """Somebody told this process to end, by SIGTERM."""
 
 
 class DemoStep(NamedTuple):
@@ -145,13 +151,14 @@ def parse_args(argv=None):
         flags = targets.add_parser(name, help=target.__doc__, description=target.__doc__, allow_abbrev=False)
         flags.error = refuse
         flags.add_argument("--venv", metavar="DIR", type=lambda path: Path(os.path.abspath(ROOT / path)),
-                           default=ROOT / ".venv", help="the environment (default: .venv)")
+                           default=ROOT / ".venv",
+                           help="the environment; a relative path begins at the folder of make.py (default: .venv)")
         if name == "demo":
             # Many excerpts, each at one SNR: fresh words and noise teach more than another level of the same. The range
             # is wider than the test's: half-widths are measured on validation samples, and hold for what is like them.
-            flags.add_argument("--excerpts", metavar="N", type=int, default=24, help="of training (default: 24)")
-            flags.add_argument("--excerpts-test", metavar="N", type=int, default=4, help="(default: 4)")
-            flags.add_argument("--epochs", metavar="N", type=int, default=2, help="(default: 2)")
+            flags.add_argument("--excerpts", metavar="N", type=count, default=24, help="of training (default: 24)")
+            flags.add_argument("--excerpts-test", metavar="N", type=count, default=4, help="(default: 4)")
+            flags.add_argument("--epochs", metavar="N", type=count, default=2, help="(default: 2)")
             flags.add_argument("--snr-range-db", metavar=("LOW", "HIGH"), type=float, nargs=2, default=[-10.0, 6.0],
                                help="of training (default: -10 6)")
     args, args.more = parser.parse_known_args(argv)
@@ -159,7 +166,16 @@ def parse_args(argv=None):
         parser.print_help()
     elif args.more and args.target not in TAKE_MORE:
         refuse(f"{args.target} takes no {' '.join(args.more)}")
+    elif args.target == "demo" and not -math.inf < args.snr_range_db[0] <= args.snr_range_db[1] < math.inf:
+        refuse("--snr-range-db takes two finite numbers, the lower one first")
     return args
+
+
+def count(text):
+    """Read a number of things, at least one."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not possible, it takes a whole number from 1 on")
+    return int(text)
 
 
 def refuse(message):
@@ -173,7 +189,8 @@ def main(argv=None):
         if hasattr(stream, "reconfigure"):  # a log of Windows lacks letters that the name of a folder may have
             stream.reconfigure(errors="replace")
     pressed = []  # Ctrl-C: the program that runs hears it too, ends in order and says what is kept
-    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: pressed.append(True)),
+              signal.SIGTERM: signal.signal(signal.SIGTERM, terminate)}
     try:
         args = parse_args(argv)
         if args.target is not None:
@@ -182,19 +199,42 @@ def main(argv=None):
         if not pressed:
             print(f"make.py: {problem}", file=sys.stderr)
             return problem.status
+    except Terminated:
+        return EXIT_TERMINATED
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return EXIT_INTERRUPTED if pressed else 0
+
+
+def terminate(*_):
+    """Raise Terminated, once: some send SIGTERM twice."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated
+
+
+@contextmanager
+def started(command, **options):
+    """Start a program for a `with`, which waits for its end; SIGTERM goes on to it. `options` go to Popen."""
+    with subprocess.Popen([str(word) for word in command], **options) as program:
+        try:
+            yield program
+        except Terminated:
+            program.terminate()
+            raise
 
 
 def run(python, *args, name="", remedy="see above", **options):
     """Run a program of the environment in this folder, to its end; Problem where it fails.
 
-    `name` is what the sentence calls the program, `remedy` what to do about it; `options` go to subprocess.call.
+    `name` is what the sentence calls the program, `remedy` what to do about it, unless the program refuses what it was
+    given and has said what to change; `options` go to Popen.
     """
-    status = subprocess.Popen([str(python), *map(_word, args)], cwd=str(ROOT), **options).wait()
+    with started([python, *map(_word, args)], cwd=str(ROOT), **options) as program:
+        status = program.wait()
     if status:
         how = "was killed, as by a system short of memory" if status < 0 else f"ended with exit status {status}"
+        remedy = "see above" if status == EXIT_BAD_INPUT else remedy
         raise Problem(f"{name or ' '.join(map(_word, args))} {how}; {remedy}.", 128 - status if status < 0 else status)
 
 
@@ -233,12 +273,14 @@ def in_words(seconds):
 def prepare(venv, requirements):
     """Make the environment `venv`, a Path, if need be, and install a file of requirements; gives its Python."""
     python = python_of(venv)
-    if venv.exists() and any(venv.iterdir()):
-        require_suitable(python, f"remove the folder {venv}, and {which_python()}")
+    if is_environment(venv):
+        require_suitable(python, f"remove the folder {venv}, and ", again=True)
     else:
-        require_suitable(sys.executable, which_python())
+        require_suitable(sys.executable)
         print(f"Making an environment of Python in {venv}", flush=True)
-        if subprocess.Popen([sys.executable, "-m", "venv", str(venv)]).wait():
+        with started([sys.executable, "-m", "venv", venv]) as making:
+            status = making.wait()
+        if status:
             shutil.rmtree(str(venv), ignore_errors=True)  # half an environment would only confuse the next run
             raise Problem("Python cannot make an environment, see above; on Debian and Ubuntu run: sudo apt install "
                           "python3-venv")
@@ -248,6 +290,20 @@ def prepare(venv, requirements):
         install(python, venv, requirements)
         installed.write_text(digest, encoding="ascii")
     return python
+
+
+def is_environment(venv):
+    """Tell whether an environment is at `venv`, a Path; Problem where something else is, which nobody may remove."""
+    there = next(path for path in (venv, *venv.parents) if os.path.exists(str(path)))
+    if not there.is_dir():
+        raise Problem(f"{there} is a file, where --venv needs a folder; name another one with --venv.")
+    try:
+        is_empty = there != venv or not os.listdir(str(venv))
+    except OSError as problem:
+        raise Problem(f"{venv} cannot be read ({problem.strerror}); name another folder with --venv.") from None
+    if not is_empty and not (venv / "pyvenv.cfg").exists():
+        raise Problem(f"{venv} holds files and is no environment of Python; name another folder with --venv.")
+    return not is_empty
 
 
 def python_of(venv, is_windows=os.name == "nt"):
@@ -262,17 +318,28 @@ def python_of(venv, is_windows=os.name == "nt"):
     return venv / "Scripts" / "python.exe" if is_windows else venv / "bin" / "python"
 
 
-def require_suitable(python, remedy):
-    """Raise Problem with a remedy where a Python does not run or cannot serve."""
+def require_suitable(python, first="", again=False):
+    """Raise Problem where a Python does not run or cannot serve.
+
+    The remedy is to do `first` what that says, and then to take another Python. With `again`, where `python` is not the
+    one that runs this file, the same command does, if that one can serve.
+    """
+    why = why_not(python)
+    if why:
+        remedy = "run the same command again." if again and not why_not(sys.executable) else which_python()
+        raise Problem(f"{why}; {first}{remedy}")
+
+
+def why_not(python):
+    """Tell why a Python does not run or cannot serve, or give ""."""
     describe = ("import platform, sys, sysconfig; "
                 "print(*sys.version_info[:2], sysconfig.get_platform(), platform.machine(), sep=',')")
     try:
-        told = subprocess.check_output([str(python), "-c", describe]).decode().strip().split(",")
+        told = subprocess.check_output([str(python), "-c", describe], stderr=subprocess.DEVNULL).decode().strip()
+        major, minor, platform, machine = told.split(",")
+        return why_unsuitable((int(major), int(minor)), platform, machine)
     except (OSError, subprocess.CalledProcessError):
-        raise Problem(f"{python} does not run; {remedy}") from None
-    why = why_unsuitable((int(told[0]), int(told[1])), told[2], told[3])
-    if why:
-        raise Problem(f"{why}; {remedy}")
+        return f"{python} does not run"
 
 
 def why_unsuitable(version, platform, machine):
@@ -306,17 +373,22 @@ def why_unsuitable(version, platform, machine):
     return ""
 
 
-def which_python(found=shutil.which):
-    """Say which Python to take: one that is here, or where to find one.
+def which_python(serves=None):
+    """Say which Python to take: one that is here and serves, or where to find one.
 
     >>> which_python(lambda name: name == "python3.12")
     'run make.py with python3.12, which is here.'
     """
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
-        if found(f"python3.{minor}"):
+        if (serves or _serves)(f"python3.{minor}"):
             return f"run make.py with python3.{minor}, which is here."
     return (f"take Python {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}, 64 bits, from {DOWNLOADS} "
             "(on Windows then: py -3.12 make.py).")
+
+
+def _serves(name):
+    path = shutil.which(name)
+    return path is not None and not why_not(path)  # a name alone may be that of pyenv, for one not chosen or removed
 
 
 def text_of(requirements):
@@ -329,10 +401,9 @@ def install(python, venv, requirements):
     """Install a file of requirements, in sight; Problem that says what to do where pip fails."""
     print(f"Installing the packages of {requirements}. The first time this downloads about 800 MB: usually 2 to 10 "
           "minutes.", flush=True)
-    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-r", requirements]
+    command = [python, "-m", "pip", "install", "--disable-pip-version-check", "-r", requirements]
     complaints = deque(maxlen=50)
-    with subprocess.Popen(command, cwd=str(ROOT), stderr=subprocess.PIPE, universal_newlines=True,
-                          errors="replace") as pip:
+    with started(command, cwd=str(ROOT), stderr=subprocess.PIPE, universal_newlines=True, errors="replace") as pip:
         for line in pip.stderr:
             complaints.append(line)
             sys.stderr.write(line)

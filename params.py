@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from math import ceil, floor, isfinite
 from typing import ClassVar
 
-from console import BadInput
+from console import BadInput, short
 
 NOISE_FIELDS = ("diffuse", "diotic", "directional", "talker", "mixed")
 MODELS = ("cnn", "original")
@@ -363,5 +363,5 @@ def differences(made_with, wanted):
     >>> differences({"seed": 1, "frames": 50}, {"seed": 2, "frames": 50})
     'seed 1, wanted 2'
     """
-    return "; ".join(f"{key} {made_with.get(key, 'missing')}, wanted {'none' if value is None else value}"
+    return "; ".join(f"{key} {short(made_with.get(key, 'missing'), 500)}, wanted {'none' if value is None else value}"
                      for key, value in wanted.items() if made_with.get(key) != value)

@@ -13,6 +13,11 @@
 # | IPD | interaural phase difference, angle(right / left) in radians: the effect of the ITD at one frequency |
 # | ILD | interaural level difference, 20 log10(abs(right / left)) in dB: how much louder the right ear hears it |
 # %%
+import console
+
+if "get_ipython" not in globals():                                    # no notebook
+    console.begin_without_flags("The tour, from wav to answer, in under a minute. Read it: it explains itself.")
+
 import subprocess
 import sys
 from pathlib import Path

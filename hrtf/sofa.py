@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from console import BadInput, sha256_of
+from console import BadInput, sha256_of, short
 from hrtf.plausible import GREATEST, fault_of
 from params import GREATEST_RATE_HZ, LEAST_RATE_HZ
 
@@ -69,7 +69,7 @@ def read_sofa(path, receivers=()):
     except BadInput:
         raise
     except Exception as problem:  # whatever netCDF or a missing entry make of a file that is no such SOFA file
-        raise BadInput(f"{path} cannot be read as a SOFA file of impulse responses ({problem}); "
+        raise BadInput(f"{path} cannot be read as a SOFA file of impulse responses ({short(problem)}); "
                        "replace it or take it out of --hrir.") from problem
     count = response.shape[1]
     if receivers and max(receivers) <= count:

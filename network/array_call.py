@@ -43,8 +43,8 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=None, head=None, smooths=Tru
 
     Raises
     ------
-    BadInput : another shape, another type, values that are not finite, another rate or hop, too short, silent, or not of
-        two ears; several sources asked of a model that tells one
+    BadInput : another shape, another type, values that are not finite, another rate or hop, too short, silent, or not
+        of two ears; several sources asked of a model that tells one
 
     Examples
     --------
@@ -59,6 +59,12 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=None, head=None, smooths=Tru
     array([0.51, 1.01])
     >>> bool(np.all(abs(track.azimuth_deg - 45) < 5))
     True
+
+    A table with pandas:
+
+    >>> import pandas
+    >>> list(pandas.DataFrame(track._asdict()).columns[:3])
+    ['time_s', 'azimuth_deg', 'half_width_68_deg']
 
     """
     ears = np.asarray(ears)

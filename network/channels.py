@@ -119,10 +119,10 @@ class ChannelCheck:
         """Return the share of the loud seconds whose delay between the channels is more than a head makes."""
         return _share(self._loud_seconds.is_wide)
 
-    def check(self, name, tell=warn):
+    def check(self, name, tell=warn, silence_remedy="check the recording"):
         """Raise BadInput where the channels cannot be those of two ears, and tell of all else; `name` comes first."""
         if self.peak.max() == 0:
-            raise BadInput(f"{name} is silent in both channels; check the recording.")
+            raise BadInput(f"{name} is silent in both channels; {silence_remedy}.")
         if 10 * np.log10((self._treble.max() + TINY) / (self._treble.min() + TINY)) > DEAD_DB:
             weaker = ("left", "right")[int(self._treble.argmin())]
             raise BadInput(f"{name} has next to nothing in its {weaker} channel above the bass; check the microphone "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from console import BadInput, atomic_write
+from console import BadInput, atomic_write, short
 from network.uncertainty import Calibration
 from params import Params, differences, from_stored
 
@@ -39,7 +39,7 @@ def described(stored, path):
         if len(params.class_deg) > MOST_CLASSES:
             raise BadInput(f"{len(params.class_deg)} directions are not possible")
     except BadInput as problem:
-        raise BadInput(f"{path} states numbers that no network has ({str(problem).rstrip('.')}); train it again.") \
+        raise BadInput(f"{path} states numbers that no network has ({short(problem).rstrip('.')}); train it again.") \
             from problem
     if differ := differences(stored, params.features):
         raise BadInput(f"{path} was trained on other features ({differ}); train it again.")

@@ -65,7 +65,7 @@ class LiveTracker(Tracker):
         judged, self._unchecked = self.channels, 0
         judged.is_doubtful = False
         try:
-            judged.check(self.name, self._tell)
+            judged.check(self.name, self._tell, "check the cable and the input's gain")
         except BadInput as problem:            # which may be put right while it is heard
             judged.is_doubtful = judged.peak.max() > 0
             self._tell(str(problem))

@@ -22,7 +22,7 @@ from network.spectrogram import Spectrogram
 from network.tracks import NO_ROWS, Rows, Source, Track
 from network.uncertainty import uncalibrated_half_width
 
-DEMANDED_ODDS = 10.0         # of a source against noise from all around: one that is none misleads more than a pause
+DEMANDED_ODDS = 0.4          # of a source against noise from all around: benchmarks/odds.py
 SURE_LOG_ODDS = 2.0          # of a source, where it follows from a half-width alone
 AGREES_DEG = 5.0             # of a row with what its neighbours say, at least
 TOLD_IMBALANCE_DB = 2.0      # of the channels' levels, from which on it is told
@@ -42,7 +42,7 @@ class Tracker:
     `balance` their Balance, or None.
     """
 
-    def __init__(self, hear, params, hop_frames, balance=None, smooths=True):
+    def __init__(self, hear, params, hop_frames, balance=None, smooths=True, demanded_odds=DEMANDED_ODDS):
         """Start with an empty recording.
 
         Parameters
@@ -52,12 +52,13 @@ class Tracker:
         hop_frames : int, frames of 20 ms from row to row
         balance : Balance, optional, that has heard the recording
         smooths : bool, use what a row's neighbours tell; of those to come only `track` knows
+        demanded_odds : float, of a source against noise from all around
 
         """
         self.params, self.hop_frames, self._hear = params, hop_frames, hear
         self.hop_s = hop_frames * params.stft_hop_samples / params.sample_rate_hz
         self.balance = balance
-        self._chain = Chain(params, self.hop_s) if smooths else None
+        self._chain, self._least_log_odds = Chain(params, self.hop_s) if smooths else None, np.log(demanded_odds)
         self._state = None                                             # of the chain, after the rows so far
         self._signal = np.empty((2, 0), np.float32)                    # (ear, n): less than a window, or not yet framed
         self._cues = np.empty((params.bins, 0, 2), np.float16)         # of the frames that rows to come need
@@ -175,7 +176,7 @@ class Tracker:
         presence = np.empty((len(starts), 0)) if presence is None else presence
         power = np.array([self._power[at:at + frames].mean() for at in starts - self._first])
         level_db = 10 * np.log10(np.maximum(power, 1e-20))
-        log_odds = log_odds - np.log(DEMANDED_ODDS)
+        log_odds = log_odds - self._least_log_odds
         # Where the network was not taught to tell noise alone: NaN, of one of squared error, counts as sure.
         is_sure = ~(answer.half_width_95_deg > p.most_half_width_95_deg)
         log_odds = np.where(np.isnan(log_odds), np.where(is_sure, SURE_LOG_ODDS, -SURE_LOG_ODDS), log_odds)

@@ -63,6 +63,10 @@ class Track(NamedTuple):
                         float(np.median(self.azimuth_deg[group])))
                 for group in groups if len(group) >= max(1, longest / 5)]
 
+    def path_deg(self):
+        """Sum up where its intervals are, as the function of this name."""
+        return path_deg([each.azimuth_deg for each in self.intervals()])
+
     def moves(self):
         """Tell whether the azimuth changes in small steps rather than jumps, over more than one place."""
         azimuth_deg = self.azimuth_deg[self.has_source]

@@ -6,10 +6,11 @@ import time
 from contextlib import ExitStack
 from typing import NamedTuple
 
-from console import BadInput
+from console import BadInput, short
 
 VARIABLE = "TF_CONFIG"
 TASKS = ("chief", "worker")  # in the order of their numbers
+GREATEST_PORT = 65535
 WAIT_S = 600.0               # for all workers to come
 ANSWER_S = 5.0               # for one that has come to answer
 
@@ -67,6 +68,8 @@ def this_worker(environment=os.environ):
         return Worker()
     try:
         config = json.loads(text)
+        if not isinstance(config, dict) or not all(isinstance(config.get(key) or {}, dict) for key in ("cluster", "task")):
+            raise ValueError("it is no object of the objects cluster and task")
         cluster, task = config.get("cluster") or {}, config.get("task") or {}
         if not cluster:
             return Worker()
@@ -78,15 +81,21 @@ def this_worker(environment=os.environ):
             raise ValueError(f"it has no {kind} {number}")
         index = number + (len(addresses["chief"]) if kind == "worker" else 0)
         worker = Worker(index, (*addresses["chief"], *addresses["worker"]))
-        if bad := [each for each in worker.addresses if not each.rpartition(":")[2].isdecimal() or each.count(":") < 1]:
-            raise ValueError(f"{bad[0]} is no HOST:PORT")
+        if bad := [each for each in worker.addresses if not _is_address(each)]:
+            raise ValueError(f"{short(bad[0], 60)} is no HOST:PORT with a port of 1 to {GREATEST_PORT}")
         if len(set(worker.addresses)) < worker.count:
             raise ValueError("two workers have one address")
     except (ValueError, TypeError, KeyError, AttributeError) as problem:
-        reason = f"{problem} is missing" if isinstance(problem, KeyError) else problem
+        reason = f"{problem} is missing" if isinstance(problem, KeyError) else short(problem)
         raise BadInput(f"{VARIABLE} cannot be used ({reason}); write it as docs/cluster.md shows, or unset it.") \
             from problem
     return worker
+
+
+def _is_address(text):
+    """Tell whether a text is HOST:PORT."""
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isascii() and port.isdecimal() and len(port) < 6 and 1 <= int(port) <= GREATEST_PORT
 
 
 def meet(worker):

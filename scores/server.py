@@ -14,7 +14,7 @@ import json
 import os
 import re
 import secrets
-import signal
+import socket
 import socketserver
 import sys
 import tempfile
@@ -27,10 +27,11 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
-from console import BadInput
+from console import BadInput, called_by_name, ended_in_order
 from scores import page, recorder
 
 HOST = "127.0.0.1"
+ANY_PORT = "0"
 LEAST_PORT, GREATEST_PORT = 1024, 65535  # lower ones are the system's
 MOST_BYTES = 256 << 20                   # of a recording: 10 minutes of two channels of 32 bits at 48 kHz have 230 MB
 MOST_SECONDS = page.LONGEST_INSIDE_S     # so that its page holds its sound
@@ -39,6 +40,7 @@ TELL_S, WAIT_S = 0.2, 0.5                # from word to word of what is done, an
 SILENT_S = 60                            # of a browser, after which it counts as gone
 END_S = 20                               # for the recording in work to notice that all ends
 LONGEST_NAME = 60                        # characters of a recording's name, of up to 4 bytes each
+OF_WINDOWS = "con|prn|aux|nul|conin[$]|conout[$]|(com|lpt)[1-9\u00b9\u00b2\u00b3]"  # devices, whatever their ending
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin",
            "Content-Security-Policy": "frame-ancestors 'none'", "Cross-Origin-Resource-Policy": "same-origin",
            "Cross-Origin-Opener-Policy": "same-origin"}
@@ -60,7 +62,7 @@ def serve(answer, port=0):
     BadInput : the port is taken
 
     """
-    with tempfile.TemporaryDirectory(prefix="localise-", ignore_cleanup_errors=True) as folder, _ended_in_order():
+    with tempfile.TemporaryDirectory(prefix="localise-", ignore_cleanup_errors=True) as folder, ended_in_order():
         try:
             server = Server(answer, folder, port)
         except OSError as problem:
@@ -76,18 +78,21 @@ def serve(answer, port=0):
                 server.end()
 
 
-@contextmanager
-def _ended_in_order():
-    """Let SIGTERM, and the end of the terminal, end this process as an exception, so that temporary files go."""
-    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {each: signal.getsignal(each) for each in signals if signal.getsignal(each) is signal.SIG_DFL}
-    for each in before:
-        signal.signal(each, lambda number, _: sys.exit(128 + number))
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+def port_of(text, recordings=()):
+    """Read the port that --serve is given; BadInput for another text, and beside recordings.
+
+    Examples
+    --------
+    >>> port_of("8000"), port_of(ANY_PORT)
+    (8000, 0)
+
+    """
+    recordings = [*recordings, *([] if text.lstrip("-").isdecimal() else [text])]
+    if recordings:
+        raise BadInput(f"--serve takes no recording; leave out {recordings[0]} and drop it on the page.")
+    if text != ANY_PORT and not LEAST_PORT <= int(text) <= GREATEST_PORT:
+        raise BadInput(f"--serve {text} is not possible; name a port from {LEAST_PORT} to {GREATEST_PORT}, or none.")
+    return int(text)
 
 
 class Gone(Exception):
@@ -108,13 +113,17 @@ class Server(socketserver.ThreadingTCPServer):
         self.host = f"{HOST}:{self.server_address[1]}"
         self.address = f"http://{self.host}/{self.token}/"
         self.turn, self.ending = threading.Lock(), threading.Event()
-        self.at_work = set()   # threads that hold a recording
+        self.at_work = {}      # threads that hold a recording: the socket of each
         self.latest = None     # (id, name of the recording, function that makes its page)
 
     def end(self):
         """Stop what is in work and wait until it has let go of its files."""
         self.ending.set()
-        for thread in list(self.at_work):
+        at_work = list(self.at_work.items())
+        for _, connection in at_work:
+            with suppress(OSError):  # closed already
+                connection.shutdown(socket.SHUT_RDWR)  # a browser that stalls in what it sends is not waited for
+        for thread, _ in at_work:
             thread.join(END_S)
 
     def handle_error(self, request, client_address):
@@ -139,15 +148,21 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse()
         elif names == [""]:
             self._send(200, recorder.html(MOST_BYTES, MOST_SECONDS))
+        elif names in ([], [latest[0]]):  # a browser would look beside it for what belongs to the page
+            self._send(308, "", more={"Location": f"{urlsplit(self.path).path}/"})
         elif names == [recorder.WORKLET_NAME]:
             self._send(200, recorder.WORKLET, "text/javascript; charset=utf-8")
         elif names == [latest[0], ""]:
             self._send(200, latest[2]([("← Another recording", "../"), ("Save this page", "save")]))
         elif names == [latest[0], "save"]:
             name = quote(Path(latest[1]).with_suffix(".html").name)
-            self._send(200, latest[2](), disposition=f"attachment; filename*=UTF-8''{name}")
+            self._send(200, latest[2](), more={"Content-Disposition": f"attachment; filename*=UTF-8''{name}"})
         else:
             self._send(404, "This page is no longer kept; localise the recording again.", "text/plain; charset=utf-8")
+
+    def do_HEAD(self):
+        """Give the head of the answer to GET."""
+        self.do_GET()
 
     def do_POST(self):
         """Take a recording and answer in lines of JSON."""
@@ -159,13 +174,13 @@ class Handler(BaseHTTPRequestHandler):
         elif int(length) > MOST_BYTES:
             self._send(413, json.dumps({"problem": recorder.too_large(MOST_BYTES)}), JSON_LINES)
         else:
-            self.server.at_work.add(threading.current_thread())
+            self.server.at_work[threading.current_thread()] = self.connection
             try:
                 self._localise(int(length), parse_qs(urlsplit(self.path).query).get("name", [""])[0])
             except Gone:
                 pass
             finally:
-                self.server.at_work.discard(threading.current_thread())
+                del self.server.at_work[threading.current_thread()]
 
     # -------------------------------------------------------------------------------------------------- who may come
 
@@ -182,11 +197,11 @@ class Handler(BaseHTTPRequestHandler):
     def _refuse(self):
         self._send(403, "This address is closed; open the one that Localise.py printed.", "text/plain; charset=utf-8")
 
-    def _send(self, status, text, media_type=HTML, disposition=None):
+    def _send(self, status, text, media_type=HTML, more=None):
         data = text.encode("utf-8", errors="replace")
-        self._send_head(status, media_type, {"Content-Length": len(data)}
-                        | ({"Content-Disposition": disposition} if disposition else {}))
-        self.wfile.write(data)
+        self._send_head(status, media_type, {"Content-Length": len(data)} | (more or {}))
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
     def _send_head(self, status, media_type, more=None):
         self.send_response(status)
@@ -203,7 +218,7 @@ class Handler(BaseHTTPRequestHandler):
             path = Path(folder) / file_name(name)
             try:
                 self._receive(path, length)
-                with self._turn():
+                with self._turn(), called_by_name(path):
                     make_page = self.server.answer(path, partial(self._watch, path.name))
                     number = secrets.token_urlsafe(9)
                     self.server.latest = number, path.name, make_page  # in turn: else an earlier answer may come later
@@ -222,11 +237,13 @@ class Handler(BaseHTTPRequestHandler):
         full = None
         with open(path, "wb") as file:
             while length:
+                if self.server.ending.is_set():
+                    raise Gone
                 try:
                     piece = self.rfile.read(min(length, PIECE_BYTES))
                 except OSError as problem:
                     raise Gone from problem
-                if not piece or self.server.ending.is_set():
+                if not piece:
                     raise Gone
                 length -= len(piece)
                 try:
@@ -277,11 +294,13 @@ def file_name(name):
 
     Examples
     --------
-    >>> file_name("../a: talk?.WAV"), file_name(""), file_name(".wav")
-    ('a_ talk_.WAV', 'recording', 'recording.wav')
+    >>> file_name("../a: talk?.WAV"), file_name(""), file_name(".wav"), file_name("CON.wav")
+    ('a_ talk_.WAV', 'recording', 'recording.wav', '_CON.wav')
 
     """
     name = name.encode(sys.getfilesystemencoding(), "replace").decode(sys.getfilesystemencoding())
     name = re.sub(r'[\x00-\x1f\x7f<>:"|?*]', "_", re.split(r"[/\\]", name)[-1]).rstrip(". ")
+    if re.fullmatch(OF_WINDOWS, name.partition(".")[0].rstrip(" "), re.IGNORECASE):
+        name = f"_{name}"
     stem, dot, ending = name.rpartition(".") if "." in name else (name, "", "")
     return f"{stem.lstrip('.')[:LONGEST_NAME] or 'recording'}{dot}{ending[:8]}"

@@ -1,7 +1,6 @@
 """What was heard in a recording, in one line, and as a row of the table over several."""
 import numpy as np
 
-from network.tracks import path_deg
 from scores.exports import overall, overall_of_source
 from scores.labels import side_of
 
@@ -20,7 +19,7 @@ def in_words(track, seconds):
     if len(intervals) == 1:
         return f"{side_of(azimuth_deg)} (spread {half_width_deg:.0f}), {share}."
     if track.moves():
-        return f"moves from {path_in_words(path_deg([each.azimuth_deg for each in intervals]))}, {share}."
+        return f"moves from {path_in_words(track.path_deg())}, {share}."
     longest = sorted(sorted(intervals, key=lambda each: each.start_s - each.end_s)[:LONGEST_TOLD])
     told = "; ".join(f"{side_of(each.azimuth_deg)} from {each.start_s:.1f} to {each.end_s:.1f} s" for each in longest)
     return f"several places, {told}{' and others' if len(intervals) > LONGEST_TOLD else ''}; {share}."

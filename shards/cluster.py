@@ -6,6 +6,7 @@ get too. A unit is the number of a plan. A worker that ends loses its unit to an
 import asyncio
 import hashlib
 import itertools
+import json
 import logging
 import os
 import secrets
@@ -86,17 +87,32 @@ def connected(address):
     """Connect to a scheduler: a distributed.Client; BadInput where that cannot be."""
     if distributed is None:
         raise BadInput("--dask needs the package distributed; install it with: pip install -r requirements-cluster.txt")
-    where = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it would tell becomes one sentence here
     try:
-        if not os.path.exists(where.get("scheduler_file", os.curdir)):  # Dask would wait for it
-            raise FileNotFoundError(address)
-        client = distributed.Client(**where, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, ValueError, TypeError, KeyError) as problem:
-        raise BadInput(f"--dask {address}: no Dask scheduler answers there; start one with `python -m dask "
-                       "scheduler` and give the address it prints, as tcp://host:8786.") from problem
+        where = _address_in(address) if address.endswith(".json") else address
+        asyncio.run(asyncio.wait_for(_ask(where), 2 * CONNECT_S))  # a Client that fails halfway waits again at exit
+        client = distributed.Client(where, timeout=CONNECT_S, set_as_default=False)
+    except Exception as problem:  # Dask raises whatever another kind of server makes of its protocol
+        raise BadInput(f"--dask {address}: no Dask scheduler answers there ({console.short(problem) or 'no answer'}); "
+                       "start one with `python -m dask scheduler` and give the address it prints, as "
+                       "tcp://host:8786.") from problem
     with client:
         yield client
+
+
+def _address_in(path):
+    """Read the address that a scheduler wrote to its file; OSError or ValueError where there is none."""
+    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    if not isinstance(content, dict) or not isinstance(content.get("address"), str):
+        raise ValueError("it is no file of a scheduler")
+    return content["address"]
+
+
+async def _ask(address):
+    """Connect to a scheduler and hang up; an exception of any kind where none answers."""
+    comm = await distributed.comm.connect(address, timeout=CONNECT_S,
+                                          **distributed.Security().get_connection_args("client"))
+    await comm.close()
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def choose(inputs, named):
         raise BadInput("--live finds no input; connect a microphone or a sound card, or localise a recording.")
     if named is None:
         fitting = [each for each in inputs if each.is_default]
-    elif named.isdigit():
+    elif named.isdecimal():
         fitting = [each for each in inputs if each.number == int(named)]
     else:
         fitting = [each for each in inputs if named.lower() in each.full_name.lower()]

@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from console import BadInput, atomic_write, progress, warn
+from console import BadInput, atomic_write, progress, short, warn
 from params import differences
 from shards import index, npz
 from shards.reading import REMEDY, problem_of, sample_shape
@@ -135,7 +135,7 @@ def open_shard(path):
                 small[CHECKSUMS] = npz.read_array(archive, CHECKSUMS)
             offset = _require_whole(small, params, archive, file)
     except Exception as problem:  # a damaged file fails in zipfile, NumPy and json in many ways
-        raise BadInput(f"{path} is not a whole shard of this project ({problem}); {REMEDY}.") from problem
+        raise BadInput(f"{path} is not a whole shard of this project ({short(problem)}); {REMEDY}.") from problem
     return Shard(path, *(small[name] for name in BY_SAMPLE), str(small["speech"]), str(small["noise"]), params, offset,
                  *(small.get(name) for name in (*OF_TALKERS, CHECKSUMS)))
 

@@ -1,7 +1,7 @@
 """The index of a folder of shards: what `files.open_shard` reads of each, in one file beside them.
 
 A shard's entry counts while its size and its time of change are those of the index. Everything else is read again, so
-the index may be deleted at any time. Plain `np.load` opens it:
+the index may be deleted at any time. The seal that ends it (npz.py) covers all its bytes. Plain `np.load` opens it:
     shards       uint8 (bytes,)   JSON: name, size, mtime_ns, samples and what is no array, of each shard
     labels, ...  (n,)             an array of the shards, one after another; strings as codes
     hrir.words   str (words,)     what the codes of hrir stand for
@@ -18,8 +18,9 @@ from console import BadInput, atomic_write
 from shards import npz
 
 NAME = "shards.index"
-VERSION = 1
+VERSION = 2
 WORDS = ".words"
+NO_SAMPLES = 0, 0  # of which the seal would leave the bytes out
 
 
 def stamp(path):
@@ -39,6 +40,8 @@ class Index:
         self.shards, self._columns, self._words, self._common = {}, {}, {}, {}
         with suppress(Exception):  # whatever a damaged file makes of zipfile, NumPy and json: it is made again
             with open(Path(folder) / NAME, "rb") as file, zipfile.ZipFile(file) as archive:
+                if not npz.is_sealed(file, *NO_SAMPLES):
+                    return
                 head = json.loads(npz.read_array(archive, "shards").tobytes())
                 columns = {name: npz.read_array(archive, name) for name in head["columns"]}
                 coded = [name for name in columns if f"{name}{WORDS}.npy" in archive.namelist()]
@@ -94,8 +97,12 @@ def save(folder, entries, names):
     arrays = {"shards": np.frombuffer(json.dumps(head).encode(), np.uint8)}
     for name in columns:
         arrays |= _encoded(name, [held[name] for _, held in kept.values()])
-    with suppress(BadInput), atomic_write(Path(folder) / NAME) as partial, open(partial, "wb") as file:
-        np.savez(file, **arrays)
+    with suppress(BadInput), atomic_write(Path(folder) / NAME) as partial:
+        with open(partial, "wb") as file:
+            np.savez(file, **arrays)
+        with zipfile.ZipFile(partial, "a") as archive:
+            npz.unsealed(archive)
+        npz.seal(partial, *NO_SAMPLES)
 
 
 def _layout(held):

@@ -25,4 +25,5 @@ def check_live_flags(parser, args):
     """Raise BadInput for flags that do nothing without --live, or with it."""
     for name, needs_live in (*((each, True) for each in OF_LIVE), *((each, False) for each in OF_RECORDINGS)):
         if getattr(args, name) != parser.get_default(name) and args.live != needs_live:
-            raise BadInput(f"{flag_of(name)} does nothing {'without' if needs_live else 'with'} --live; leave it out.")
+            instead = "use --format json" if name == "json" and args.recordings else "leave it out"
+            raise BadInput(f"{flag_of(name)} does nothing {'without' if needs_live else 'with'} --live; {instead}.")

@@ -96,6 +96,14 @@ class Microphone:
         self._close()
 
     @property
+    def in_words(self):
+        """Name the input, and of more than two channels the left and the right one."""
+        if self.device.channels == 2:
+            return self.device.full_name
+        (left, right), count = self._channels, self.device.channels
+        return f"{self.device.full_name}, channels {left} and {right} of {count} (--channels takes others)"
+
+    @property
     def latency_s(self):
         """Give the delay from the microphone to the callback, as the driver states it."""
         return getattr(self._stream, "latency", 0.0)  # which not every driver states

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from console import BadInput, folder_for_output, warn
+from console import BadInput, warn
 
 SUFFIXES = (".flac", ".wav")
 BYTES, FULL_SCALE = 3, 2 ** 23      # of a sample
@@ -30,9 +30,9 @@ class Recorder:
             raise BadInput(f"--record {path} is no file of a known kind; let its name end in {' or '.join(SUFFIXES)}.")
         if self.path.exists():
             raise BadInput(f"--record {path} exists already; name another file, or move that one away.")
-        folder_for_output(self.path.parent)
         kind = _Wav if self.path.suffix.lower() == ".wav" else _Flac
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = kind(self.path, sample_rate_hz)
         except (OSError, sf.SoundFileError) as problem:
             raise BadInput(f"--record {path} cannot be written ({problem}); choose a folder you may write to, or "

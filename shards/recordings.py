@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from console import BadInput, sha256_of, warn
+from console import BadInput, sha256_of, short, warn
 from shards.audio import Audio, CutShort, ear_blocks
 from shards.files import seed_of
 from shards.reading import RECORDING
@@ -79,7 +79,7 @@ def read_labels(folder, params):
         raise BadInput(f"{path} is not a text file of comma-separated values in UTF-8; export it again.") from problem
     if not rows or [cell.strip().lower() for cell in rows[0]] != HEADER:
         first_line = ",".join(rows[0]) if rows else "nothing"
-        raise BadInput(f"{path} begins with {first_line!r}; its first line must be {','.join(HEADER)}.")
+        raise BadInput(f"{path} begins with '{short(first_line)}'; its first line must be {','.join(HEADER)}.")
     stretches, problems, durations = defaultdict(list), [], {}
     for number, row in enumerate(rows[1:], 2):
         if not any(cell.strip() for cell in row):
@@ -115,7 +115,7 @@ def _checked(row, folder, durations, params, decimal_mark):
     try:
         start_s, end_s, azimuth_deg = (float(text.replace(decimal_mark, ".")) for text in texts)
     except ValueError as problem:
-        raise BadInput(f"{', '.join(texts)} are not three numbers (decimal point, not comma)") from problem
+        raise BadInput(f"{short(', '.join(texts))} are not three numbers (decimal point, not comma)") from problem
     if name not in durations:
         durations[name] = _duration_s(folder / name, params) if name else BadInput("no file name")
     if isinstance(durations[name], BadInput):
@@ -141,7 +141,7 @@ def _name_in(folder, name):
 def _duration_s(path, params):
     """Measure a file of two ears by reading it, as headers err: seconds; or, not raised, BadInput."""
     if not os.path.isfile(path):  # unlike Path.is_file, False for a name longer than a file system takes
-        return BadInput(f"{path.name} does not exist in {path.parent}")
+        return BadInput(f"{short(path.name)} does not exist in {path.parent}")
     count = 0
     try:
         for block in ear_blocks(path, params, params.channels or None):

@@ -70,7 +70,8 @@ def main(doc, split, argv=None, audio_cache=AudioCache):
                 _make_shards(missing, mixer, audio, made_with, args.jobs, title)
             open_folder(out)  # for the index
     if args.listen:
-        _write_listening_examples(plans[0], mixer, audio, console.folder_for_output(args.listen))
+        with only_run(args.listen) as folder:
+            _write_listening_examples(plans[0], mixer, audio, folder)
 
     skipped = f"; skipped {bad} bad file(s), named above" if bad else ""
     done = (f"made {len(missing)} shards" if missing else "nothing to do, every shard was already made")

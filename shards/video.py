@@ -64,6 +64,8 @@ def encoders_asked_for(args):
         if args.video_size:
             raise BadInput("--video-size does nothing without --video; give both.")
         return None
+    if args.video and args.video_over:
+        raise BadInput("--video-over makes the only video; leave out --video.")
     if args.live:
         raise BadInput("--video and --video-over do nothing with --live; leave them out.")
     if args.video_over and args.video_size:
@@ -243,7 +245,12 @@ class Film:
 
     def _advance(self):
         self._next = next(self._frames, None)
-        if self._next is not None:
+        if self._next is None:
+            end_s = self._next_s + 1 / float(self.rate)
+            if self.seconds - end_s > LONGEST_UNTOLD_S:
+                warn(f"--video-over {self._path} is cut short after {end_s:.1f} of {self.seconds:.1f} s; its last "
+                     "picture stays.")
+        else:
             time_s = self._next.time
             self._next_s = float(self._count / self.rate) if time_s is None else time_s - self._begins_s
             self._count += 1

@@ -99,10 +99,12 @@ def test_who_ignores_ctrl_c_goes_on_ignoring_it(ctrl_c):
     assert console.run(ctrl_c) == 0
 
 
-@pytest.mark.parametrize("script", [*SCRIPTS, "tools/make_demo_audio.py"])
+@pytest.mark.parametrize("script", [*SCRIPTS, "tour.py", "tools/make_demo_audio.py", "tools/make_gallery.py",
+                                    "tools/export.py"])
 def test_scripts_import_the_console_before_all_that_takes_time(script):
     code = ast.parse((ROOT / script).read_text(encoding="utf-8")).body
-    called, = (number for number, node in enumerate(code) if "end_at_ctrl_c" in ast.dump(node))
+    called, = (number for number, node in enumerate(code)
+               if "end_at_ctrl_c" in ast.dump(node) or "begin_without_flags" in ast.dump(node))
     before = {name.name for node in code[:called] if isinstance(node, ast.Import) for name in node.names}
     assert before <= {"console", "sys"}
     assert {node.module for node in code[:called] if isinstance(node, ast.ImportFrom)} <= {"pathlib"}

@@ -20,7 +20,7 @@ FAKE = """#!/bin/sh
 echo "$@" >> "{log}"
 case "$*" in
     -c*) echo "{told}";;
-    "-m venv"*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python";;
+    "-m venv"*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && touch "$3/pyvenv.cfg";;
 esac
 case "$*" in *"{fails}"*) echo "{says}" >&2; exit {status};; esac
 """
@@ -96,6 +96,17 @@ def test_the_python_to_take_is_one_that_is_here_or_a_place_to_find_one():
     assert make.DOWNLOADS in make.which_python({"python3.9": "x", "python3.14": "x"}.get)
 
 
+@posix_only
+def test_a_python_that_is_only_a_name_or_cannot_serve_is_not_recommended(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    for name, code in (("python3.13", "echo 'pyenv: python3.13: command not found' >&2; exit 127"),
+                       ("python3.12", "echo 3,12,linux-i686,i686"), ("python3.11", f"echo {SUITABLE}")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{code}\n", encoding="ascii")
+        (tmp_path / name).chmod(0o755)
+    assert "with python3.11, " in make.which_python()
+    assert "pyenv" not in capfd.readouterr().err
+
+
 # ------------------------------------------------------------------------------------------------------ the environment
 
 @posix_only
@@ -142,8 +153,24 @@ def test_an_environment_that_does_not_run_or_is_of_another_python_is_named(proje
     capsys.readouterr()
     assert make.main(["setup"]) == 2
     complaint = capsys.readouterr().err
-    assert f"remove the folder {folder / '.venv'}, and " in complaint
+    remedy = "take Python|run make" if told else "run the same command again"  # which has a Python that serves
+    assert re.search(rf"; remove the folder {re.escape(str(folder / '.venv'))}, and ({remedy})", complaint)
     assert one_sentence(complaint)
+
+
+@pytest.mark.parametrize(("venv", "told"), [
+    (".", " holds files and is no environment of Python; name another folder with --venv."),
+    ("requirements.txt", " is a file, where --venv needs a folder; name another one with --venv."),
+    ("requirements.txt/env", " is a file, where --venv needs a folder; name another one with --venv."),
+])
+@posix_only
+def test_what_is_no_environment_is_left_alone(project, capsys, venv, told):
+    folder = project()
+    before = sorted(folder.rglob("*"))
+    assert make.main(["setup", "--venv", venv]) == 2
+    assert capsys.readouterr().err == f"make.py: {folder / venv.removesuffix('/env')}{told}\n"
+    assert sorted(folder.rglob("*")) == before
+    assert asked(folder) == []
 
 
 @pytest.mark.parametrize(("says", "remedy"), [
@@ -199,13 +226,15 @@ def test_a_log_that_lacks_letters_of_the_folder_does_not_stop_it(project, monkey
 
 
 @posix_only
-def test_a_step_that_fails_ends_the_demo_with_its_status(project, capsys):
-    folder = project(fails="TrainingCNN.py", status=3)
-    assert make.main(["demo"]) == 3
+@pytest.mark.parametrize(("status", "remedy"), [
+    (3, "what was finished is kept, and the same command goes on from there"),
+    (2, "see above")])  # where the same command would be refused again
+def test_a_step_that_fails_ends_the_demo_with_its_status(project, capsys, status, remedy):
+    folder = project(fails="TrainingCNN.py", status=status)
+    assert make.main(["demo"]) == status
     assert "--resume" not in (folder.parent / "log").read_text(encoding="utf-8")
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "make.py: step 4 of 5 (TrainingCNN.py) ended with exit status 3; what was finished is kept, and the same "
-        "command goes on from there.")
+        f"make.py: step 4 of 5 (TrainingCNN.py) ended with exit status {status}; {remedy}.")
     assert not any("Testing.py" in line for line in asked(folder))
 
 
@@ -222,6 +251,29 @@ def test_ctrl_c_is_the_running_programs_to_answer(tmp_path):
         os.killpg(running.pid, signal.SIGINT)
         printed, complaints = running.communicate(timeout=20)
     assert (printed, complaints, running.returncode) == ("saved\n", "", make.EXIT_INTERRUPTED)
+
+
+@posix_only
+def test_sigterm_goes_on_to_the_running_program(tmp_path):
+    slow = tmp_path / "slow.py"
+    slow.write_text("import os, signal, time\n"
+                    "signal.signal(signal.SIGTERM, lambda *_: exit(print('told', flush=True)))\n"
+                    "print(os.getpid(), flush=True)\ntime.sleep(30)", encoding="utf-8")
+    code = ("import make, sys; make.TARGETS['check'] = lambda args: make.run(sys.executable, sys.argv[1]); "
+            "sys.exit(make.main(['check']))")
+    with subprocess.Popen([sys.executable, "-c", code, slow], cwd=ROOT, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as running:
+        program = int(running.stdout.readline())
+        running.send_signal(signal.SIGTERM)
+        running.wait(20)
+        try:
+            os.kill(program, signal.SIGKILL)
+        except ProcessLookupError:
+            outlived = False
+        else:
+            outlived = True
+        printed, complaints = running.communicate()
+    assert (outlived, printed, complaints, running.returncode) == (False, "told\n", "", make.EXIT_TERMINATED)
 
 
 def test_steps_that_were_already_done_tell_nothing_of_the_machine():
@@ -254,8 +306,11 @@ def test_make_has_the_targets_of_the_file():
     assert set(phony.split()) == set(make.TARGETS)
 
 
-def test_a_wrong_word_is_one_sentence(capsys):
-    for words in (["tset"], ["check", "--fast"], ["demo", "--excerpts", "many"]):
+def test_a_wrong_word_is_one_sentence_before_anything_is_made(capsys, monkeypatch):
+    monkeypatch.setattr(make, "prepare", None)
+    for words in (["tset"], ["check", "--fast"], ["demo", "--excerpts", "many"], ["demo", "--excerpts", "-3"],
+                  ["demo", "--excerpts-test", "0"], ["demo", "--epochs", "0"],
+                  ["demo", "--snr-range-db", "6", "-10"], ["demo", "--snr-range-db", "0", "nan"]):
         assert make.main(words) == 2
         assert one_sentence(capsys.readouterr().err)
 

@@ -60,6 +60,7 @@ def test_every_hop_of_whole_frames_is_possible():
     for frames in range(1, 3001):
         assert replace(Params(), hop_s=frames * 0.02).hop_s == pytest.approx(float(f"{frames * 0.02:.2f}"))
         replace(Params(), hop_s=float(f"{frames * 0.02:.2f}"))
+    assert replace(Params(), sample_rate_hz=44_100).hop_s == 0.1       # of a sound that is played, not localised
 
 
 @pytest.mark.parametrize(("changes", "flag"), [
@@ -70,7 +71,8 @@ def test_every_hop_of_whole_frames_is_possible():
     ({"azimuth_deg": (-91,)}, "--azimuth-deg -91"), ({"azimuth_deg": (5, 5)}, "--azimuth-deg 5 5"),
     ({"hrir_set": ()}, "--hrir"), ({"rt60_s": (1.0, 0.5)}, "--rt60-s 1.0 0.5"),
     ({"snr_range_db": (0, float("nan"))}, "--snr-range-db 0 nan"), ({"model": "other"}, "--model other"),
-    ({"loss": "other"}, "--loss other"), ({"hop_s": 0.01}, "--hop-s 0.01"), ({"batch_size": 1}, "--batch-size 1"),
+    ({"loss": "other"}, "--loss other"), ({"hop_s": 0.01}, "--hop-s 0.01"),
+    ({"hop_s": 0.05}, "--hop-s 0.05"), ({"batch_size": 1}, "--batch-size 1"),
     ({"talkers": ()}, "--talkers"), ({"talkers": (1, 5)}, "--talkers 1 5"), ({"talkers": (1.5,)}, "--talkers 1.5"),
     ({"talker_level_db": -1}, "--talker-level-db -1"),
     ({"least_talker_distance_deg": 0}, "--least-talker-distance-deg 0"),

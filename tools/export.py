@@ -8,12 +8,17 @@ The file is compared with the model before it gets its name. Needs onnx and onnx
 """
 import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import console
+
+if __name__ == "__main__":
+    console.end_at_ctrl_c()  # while what follows is imported
+
 from typing import NamedTuple
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import console
 from console import BadInput
 from network.light import LightNetwork, sealed
 

@@ -5,22 +5,27 @@
 
 The recordings are the demo's talkers and noises, heard through the head that ships. All comes from a seed.
 """
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+import console
+
+if __name__ == "__main__":
+    console.end_at_ctrl_c()  # while what follows is imported
+
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 import textwrap
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image  # which matplotlib brings
 from scipy.signal import fftconvolve
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-import console
 import hrir
 from console import BadInput
 from params import Params

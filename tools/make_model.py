@@ -2,7 +2,8 @@
 
     python tools/make_model.py --speech DIR --noise DIR --people DIR              # or: make model SPEECH=DIR ...
     python tools/make_model.py --speech DIR --noise DIR --people DIR --dry-run    # print the command of the run
-    python tools/make_model.py --speech DIR --noise DIR --people DIR --from pretrained    # go on from what shipped
+    python tools/make_model.py --speech DIR --noise DIR --people DIR --from pretrained --out MORE    # go on from that
+    python tools/make_model.py --speech DIR --noise DIR --people DIR --mean-of MORE    # of its best and its last epoch
 
 --people names folders of SOFA files, or patterns in quotes ('people/cipic_*.sofa'). Files of a folder whose names agree
 up to the first digit or underscore are one collection, and so are those of a pattern. Of 10 mixtures 3 are heard
@@ -37,6 +38,7 @@ from sound import mixing
 
 SAMPLES = 3_833_856                 # 52 epochs of 73,728
 MORE_SAMPLES, MORE_LEARNING_RATE = 884_736, 2.5e-4  # of a run that goes on: 12 epochs
+MEAN_SAMPLES, MEAN_LEARNING_RATE = 73_728, 1e-6     # of a mean, which keeps its weights: its uncertainty is measured
 AZIMUTH_DEG = tuple(2.5 * step for step in range(-36, 37))
 KEMAR_WEIGHT, PEOPLE_WEIGHT = 3, 7  # of 10 mixtures
 OWN_HEAD_SHARE = 0.3
@@ -51,15 +53,18 @@ def parse_args(argv=None):
     parser.add_argument("--noise", metavar="DIR", required=True, help="noise to train on")
     parser.add_argument("--people", metavar="DIR", nargs="+", required=True,
                         help="people's heads: folders of SOFA files, or patterns in quotes")
-    parser.add_argument("--from", metavar="DIR", dest="origin", type=Path,
-                        help="go on from a folder that an earlier run shipped: best.keras, history.csv, run.json")
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument("--from", metavar="DIR", dest="origin", type=Path,
+                       help="go on from a folder that an earlier run shipped: best.keras, history.csv, run.json")
+    begin.add_argument("--mean-of", metavar="DIR", type=Path,
+                       help="the --out of an earlier run: take the mean of the weights of its best and its last epoch")
     parser.add_argument("--samples", metavar="N", type=int,
-                        help=f"mixtures (default: {SAMPLES}, with --from {MORE_SAMPLES})")
+                        help=f"mixtures (default: {SAMPLES}, with --from {MORE_SAMPLES}, of a mean {MEAN_SAMPLES})")
     parser.add_argument("--out", metavar="DIR", default="checkpoints_shipped", help="(default: %(default)s)")
     parser.add_argument("--dry-run", action="store_true", help="print the command and run nothing")
     args = parser.parse_args(argv)
-    args.samples = args.samples or (MORE_SAMPLES if args.origin else SAMPLES)
-    args.before = earlier_runs(args.origin) if args.origin else []
+    args.samples = args.samples or (MORE_SAMPLES if args.origin else MEAN_SAMPLES if args.mean_of else SAMPLES)
+    args.before = earlier_runs(args.origin or args.mean_of / "shipped") if args.origin or args.mean_of else []
     return args
 
 
@@ -90,9 +95,17 @@ def training_flags(args):
     return ["--from-wavs", "--world", "--azimuth-deg", *(f"{azimuth:g}" for azimuth in AZIMUTH_DEG),
             "--hrir", "mit_kemar", *people, "--hrir-weights", *map(str, (KEMAR_WEIGHT, *weights_of(people.values()))),
             "--own-head-share", str(OWN_HEAD_SHARE), "--samples", str(args.samples), "--speech", args.speech,
-            "--noise", args.noise, "--out", args.out, "--resume",
-            *(["--from", str(args.origin / "best.keras"), "--learning-rate", f"{MORE_LEARNING_RATE:g}"] if args.origin
-              else [])]
+            "--noise", args.noise, "--out", args.out, "--resume", *beginning_flags(args)]
+
+
+def beginning_flags(args):
+    """List the flags of what the weights begin with, and of the learning rate: none for those drawn at random."""
+    if args.origin:
+        return ["--from", str(args.origin / "best.keras"), "--learning-rate", f"{MORE_LEARNING_RATE:g}"]
+    if args.mean_of:
+        return ["--from", str(args.mean_of / "best.keras"), str(args.mean_of / "last.keras"),
+                "--learning-rate", f"{MEAN_LEARNING_RATE:g}"]
+    return []
 
 
 def earlier_runs(origin):
@@ -104,11 +117,11 @@ def earlier_runs(origin):
         run = json.loads((origin / "run.json").read_text(encoding="utf-8"))
         with open(origin / "history.csv", newline="", encoding="utf-8") as file:
             seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
-        return [*run.get("before", []), {"samples": run["samples"], "epochs": len(seconds),
-                                         "minutes": round(sum(seconds) / 60)}]
+        of_it = {"is_mean": run.get("is_mean", False), "samples": run["samples"]}
+        return [*run.get("before", []), of_it | {"epochs": len(seconds), "minutes": round(sum(seconds) / 60)}]
     except (OSError, ValueError, KeyError) as problem:
-        raise BadInput(f"--from {origin} does not hold best.keras, history.csv and run.json of a model that shipped; "
-                       "name the folder that this script wrote, or pretrained.") from problem
+        raise BadInput(f"{origin} does not hold best.keras, history.csv and run.json of a model that shipped; name the "
+                       "folder that this script wrote, or pretrained.") from problem
 
 
 def collections_of(people):
@@ -175,8 +188,8 @@ def finish(args):
     with console.atomic_write(shipped / "history.csv") as partial:
         partial.write_bytes((out / "history.csv").read_bytes())
     with console.atomic_write(shipped / "run.json") as partial:
-        run = {"before": args.before, "samples": args.samples, "speech_files": len(speech),
-               "noise": [each.name for each in noise], "data": last.state["data"],
+        run = {"before": args.before, "is_mean": bool(args.mean_of), "samples": args.samples,
+               "speech_files": len(speech), "noise": [each.name for each in noise], "data": last.state["data"],
                "processors": console.processors(), "float16": change}
         partial.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
     return shipped, change

@@ -127,16 +127,21 @@ def runs_in_words(run, history):
 
     >>> last, history = {"samples": 600}, [{"seconds": 90.0}, {"seconds": 30.0}]
     >>> runs_in_words(last, history)
-    'One run of 600 mixtures, 2 epochs in 2 minutes.'
-    >>> runs_in_words(last | {"before": [{"samples": 900, "epochs": 3, "minutes": 5}]}, history)[:74]
-    'A first run of 900 mixtures, 3 epochs in 5 minutes, then one that went on '
+    '1. 600 mixtures asked for, 2 epochs in 2 minutes, from random weights.'
+    >>> print(runs_in_words(last | {"before": [{"samples": 900, "epochs": 3, "minutes": 5}]}, history))
+    1. 900 mixtures asked for, 3 epochs in 5 minutes, from random weights.
+    2. 600 mixtures asked for, 2 epochs in 2 minutes, from the weights of run 1 (`--from`).
     """
     minutes = round(sum(row["seconds"] for row in history) / 60)
-    told = [f"of {each['samples']:,} mixtures, {each['epochs']} epochs in {each['minutes']} minutes" for each in
-            (*run.get("before", []), {"samples": run["samples"], "epochs": len(history), "minutes": minutes})]
-    return (f"One run {told[0]}." if len(told) == 1 else
-            f"A first run {told[0]}, " + ", ".join(f"then one that went on from it with `--from`: {each}" for each in
-                                                   told[1:]) + ".")
+    lines = []
+    for number, each in enumerate((*run.get("before", []), run | {"epochs": len(history), "minutes": minutes}), 1):
+        begin = ("from random weights" if number == 1 else
+                 f"from the mean of the best and the last epoch of run {number - 1} (`--mean-of`)"
+                 if each.get("is_mean") else f"from the weights of run {number - 1} (`--from`)")
+        epochs = f"{each['epochs']} epoch{'s' * (each['epochs'] != 1)}"
+        lines.append(f"{number}. {each['samples']:,} mixtures asked for, {epochs} in {each['minutes']} minutes, "
+                     f"{begin}.")
+    return "\n".join(lines)
 
 
 def in_words(value):

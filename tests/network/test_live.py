@@ -122,7 +122,7 @@ def test_silence_is_told_but_puts_nothing_in_doubt(monkeypatch, capsys):
     monkeypatch.setattr(live, "CHECKED_S", 2.0)
     tracker = LiveTracker(FakeHearing(), PARAMS, 5, smooths=False)
     tracker.push(np.zeros((4 * RATE, 2), np.float32))
-    assert "is silent in both channels" in capsys.readouterr().err
+    assert "is silent in both channels; check the cable and the input's gain." in capsys.readouterr().err
     assert tracker.push(binaural(2)).half_width_68_deg[-1] < 5
 
 

@@ -26,14 +26,22 @@ def test_the_chief_comes_before_the_workers():
     assert not read(TWO).is_chief
 
 
-@pytest.mark.parametrize("config", ["", " ", {}, {"cluster": {}}, {"cluster": None, "task": {"type": "worker"}}])
+@pytest.mark.parametrize("config", ["", " ", {}, {"environment": "cloud"}, {"cluster": {}}, {"cluster": None, "task": {"type": "worker"}}])
 def test_without_a_cluster_there_is_one_worker(config):
     assert read(config) == Worker()
 
 
 @pytest.mark.parametrize(("config", "reason"), [
     ("{", "Expecting"),
-    ("[1]", "no attribute"),
+    ("[1]", "it is no object"),
+    ("[]", "it is no object"),
+    ("3", "it is no object"),
+    (TWO | {"cluster": ["a:1", "b:2"]}, "it is no object"),
+    (TWO | {"task": [1]}, "it is no object"),
+    (TWO | {"cluster": {"worker": ["a:1", "b:65536"]}}, "b:65536 is no HOST:PORT with a port of 1 to 65535"),
+    (TWO | {"cluster": {"worker": ["a:1", "b:0"]}}, "b:0 is no HOST:PORT"),
+    (TWO | {"cluster": {"worker": ["a:1", ":2"]}}, ":2 is no HOST:PORT"),
+    (TWO | {"cluster": {"worker": ["a:1", "b:" + "9" * 5000]}}, r"99\.\.\. is no HOST:PORT"),
     (TWO | {"task": {}}, "'type' is missing"),
     (TWO | {"task": {"type": "worker", "index": 2}}, "it has no worker 2"),
     (TWO | {"task": {"type": "chief", "index": 0}}, "it has no chief 0"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from console import BadInput
+from console import BadInput, warn
 from scores import server
 from scores.server import Server
 
@@ -73,6 +73,23 @@ def test_only_the_printed_address_is_open(serving):
         status, _, text = ask(served, address)
         assert (status, "closed" in text) == (403, True)
         assert served.token not in text
+
+
+def test_an_address_without_its_last_slash_leads_to_the_page(serving):
+    served = serving()
+    page = send(served)[-1]["page"]
+    for address in (f"/{served.token}", f"/{served.token}/{page.rstrip('/')}"):
+        status, headers, _ = ask(served, address)
+        assert (status, headers["Location"]) == (308, f"{address}/")
+    assert ask(served, f"/{'x' * 32}")[0] == 403
+
+
+def test_a_head_is_that_of_the_page_without_it(serving):
+    served = serving()
+    for address, status in (("", 200), ("no/such", 404), (f"/{'x' * 32}/", 403)):
+        answer, page = (ask(served, address, method) for method in ("HEAD", "GET"))
+        assert (answer[0], page[0], answer[2]) == (status, status, "")
+        assert answer[1]["Content-Length"] == page[1]["Content-Length"] != "0"
 
 
 def test_every_run_has_another_token(serving):
@@ -145,7 +162,7 @@ def test_a_recording_arrives_whole_under_its_name_and_goes_away(serving, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["..%2F..%2Fetc%2Fpasswd", "..", "%00", "C:%5Cx.wav", "x" * 300 + ".wav",
-                                  "%ED%A0%80", ""])
+                                  "%ED%A0%80", "", "CON.wav", "nul", "Aux%20.x.wav", "com1.tar.wav"])
 def test_no_name_leads_out_of_the_folder(serving, tmp_path, name):
     got = []
 
@@ -155,6 +172,7 @@ def test_no_name_leads_out_of_the_folder(serving, tmp_path, name):
     send(serving(answer), name)
     assert got[0].parent.parent == tmp_path
     assert len(got[0].name) < 100
+    assert got[0].name.split(".")[0].strip().casefold() not in {"con", "nul", "aux", "com1"}
 
 
 def test_only_the_last_page_is_kept(serving):
@@ -171,6 +189,14 @@ def test_what_is_refused_is_told_in_the_same_sentence_without_the_folder(serving
         raise BadInput(f"{path} has one channel; record two.")
     assert send(serving(answer)) == [{"problem": "talk.wav has one channel; record two."}]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_terminal_tells_names_no_folder_of_ours_either(serving, capsys):
+    def answer(path, watch):
+        warn(f"{path} is cut short.")
+        return lambda links=(): ""
+    send(serving(answer))
+    assert capsys.readouterr().err == "talk.wav is cut short.\n"
 
 
 def test_a_fault_is_told_and_the_server_goes_on(serving, tmp_path, capsys):
@@ -297,6 +323,14 @@ def test_the_end_stops_work_and_takes_its_files(serving, tmp_path):
         wait_until(lambda: held.began)
         served.end()
         assert held.ended
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_the_end_waits_for_no_browser_that_stalls(serving, tmp_path):
+    served = serving()
+    with sending(served, length=1000):
+        wait_until(lambda: list(tmp_path.glob("*/a.wav")))
+        served.end()                                                  # which else gives up after END_S
         assert list(tmp_path.iterdir()) == []
 
 

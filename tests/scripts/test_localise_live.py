@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import soundfile as sf
 import soxr
 from helpers import ROOT, FakeHearing, one_sentence, run_script, start_process, through_the_head
 from pythonosc.osc_message import OscMessage
@@ -67,8 +68,8 @@ def test_json_is_a_line_for_each_answer_and_nothing_else(card):
     assert all(abs(row["azimuth_deg"] - AZIMUTH_DEG) < 5 for row in rows)
     assert all(row["spread_deg"] < 10 and row["overruns"] == 0 for row in rows)
     first, last = done.stderr.splitlines()
-    assert first.startswith("Four, ALSA: 48000 Hz, ")
-    assert "each answer covers 0.3 s, one comes every 0.04 s" in first
+    assert first.startswith("Four, ALSA, channels 3 and 4 of 4 (--channels takes others): 48000 Hz, ")
+    assert "one answer every 0.04 s, each from 0.3 s of sound" in first
     assert last.startswith(("Heard 2.0 s: ", "Heard 1.9 s: ", "Heard 1.99 s: "))
     assert f"{len(rows)} answers" in last
     assert "median; 95 %" in last
@@ -134,20 +135,21 @@ def test_what_cannot_be_is_refused_in_one_sentence(card, flags, message):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_it_well_and_kill_leaves_the_recording(tmp_path):
+@pytest.mark.parametrize(("name", "status", "ending"), [
+    ("SIGINT", 0, "wav"), ("SIGKILL", -9, "wav"), ("SIGTERM", 143, "flac"), ("SIGHUP", 129, "flac")])
+def test_an_end_from_outside_is_told_and_even_kill_leaves_the_recording(tmp_path, name, status, ending):
     (tmp_path / "sounddevice.py").write_text(MODULE)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
-    for end, status in ((signal.SIGINT, 0), (signal.SIGKILL, -signal.SIGKILL)):
-        path = tmp_path / f"{end.name}.wav"
-        process = start_process("Localise.py", "--live", "--json", "--record", path, env=environment)
-        for _ in range(10):
-            row = json.loads(process.stdout.readline())
-        process.send_signal(end)
-        rest, errors = process.communicate(timeout=60)
-        assert process.returncode == status, errors
-        assert "Traceback" not in errors
-        assert ("Heard " in errors) == (end == signal.SIGINT)
-        assert all(json.loads(line) for line in rest.splitlines()[:-1])
-        recorded = np.concatenate(list(ear_blocks(path, Params())))
-        assert len(recorded) >= (row["time_s"] + 0.15) * RATE
-        np.testing.assert_allclose(recorded, EARS[np.arange(len(recorded)) % len(EARS)], atol=2 ** -23)
+    path = tmp_path / f"kept.{ending}"
+    process = start_process("Localise.py", "--live", "--json", "--record", path, env=environment)
+    for _ in range(10):
+        row = json.loads(process.stdout.readline())
+    process.send_signal(getattr(signal, name))
+    rest, errors = process.communicate(timeout=60)
+    assert process.returncode == status, errors
+    assert "Traceback" not in errors
+    assert (f" time(s). {path}: " in errors.splitlines()[-1]) == (name != "SIGKILL")
+    assert all(json.loads(line) for line in rest.splitlines()[:-1])
+    recorded = np.concatenate(list(ear_blocks(path, Params())))
+    assert sf.info(path).frames == len(recorded) >= (row["time_s"] + 0.15) * RATE
+    np.testing.assert_allclose(recorded, EARS[np.arange(len(recorded)) % len(EARS)], atol=2 ** -23)

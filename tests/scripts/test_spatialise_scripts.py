@@ -128,8 +128,11 @@ def test_ctrl_c_ends_with_one_line(folders, tmp_path):
 
 
 def test_listening_examples(folders, tmp_path):
+    (tmp_path / "listen").mkdir()
+    (tmp_path / "listen" / "azimuth_+00_deg.wav.12345678.partial").touch()       # of a killed run
     run_script("SpatialiseTEST.py", *folders, "--out", tmp_path / "out", "--listen", tmp_path / "listen")
     files = sorted((tmp_path / "listen").glob("*.wav"))
+    assert not list((tmp_path / "listen").glob("*.partial"))
     assert len(files) == 37
     left, rate = sf.read(tmp_path / "listen" / "azimuth_-90_deg.wav")
     right, _ = sf.read(tmp_path / "listen" / "azimuth_+90_deg.wav")

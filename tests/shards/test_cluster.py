@@ -1,8 +1,10 @@
 """Shards made on a Dask cluster: a real scheduler and worker processes on the loopback address."""
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -287,9 +289,43 @@ def test_a_cluster_without_dask_names_what_to_install(monkeypatch):
         pass
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x", "127.0.0.1", "missing.json"])
-def test_a_scheduler_that_does_not_answer_is_told(monkeypatch, address):
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x", "127.0.0.1", "missing.json", "http://x:1",
+                                     "tls://127.0.0.1:1", "tcp://127.0.0.1:99999", "foo", "tcp://127.0.0.1:x"])
+def test_a_scheduler_that_does_not_answer_is_told_and_nothing_is_left_to_close(monkeypatch, address):
     monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
-    with pytest.raises(BadInput, match=f"--dask {address}: no Dask scheduler answers there"), \
+    before = set(distributed.Client._instances)
+    with pytest.raises(BadInput, match=f"--dask {address}: no Dask scheduler answers there") as refused, \
             cluster.connected(address):
         pass
+    assert one_sentence(str(refused.value))
+    assert set(distributed.Client._instances) <= before  # one that is half built waits for a minute at exit
+
+
+@pytest.mark.parametrize("content", ['{"address": 3', '{"address": 3}', "[]", "", '{"address": "foo"}', "\udcff"])
+def test_a_broken_scheduler_file_is_told(tmp_path, content):
+    path = tmp_path / "scheduler.json"
+    path.write_text(content, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(BadInput, match=r"--dask .*scheduler\.json: no Dask scheduler answers there") as refused, \
+            cluster.connected(str(path)):
+        pass
+    assert one_sentence(str(refused.value))
+
+
+@pytest.mark.parametrize("greeting", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""], ids=["a web server", "silence"])
+def test_a_server_of_another_kind_is_told(monkeypatch, greeting):
+    monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def greet():
+            with server.accept()[0] as guest:
+                guest.sendall(greeting)
+                ended.wait(20)
+
+        ended = threading.Event()
+        thread = threading.Thread(target=greet)
+        thread.start()
+        with pytest.raises(BadInput, match="no Dask scheduler answers there") as refused, \
+                cluster.connected(f"tcp://127.0.0.1:{server.getsockname()[1]}"):
+            pass
+        ended.set()
+        thread.join(20)
+    assert one_sentence(str(refused.value))

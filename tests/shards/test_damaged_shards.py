@@ -44,6 +44,14 @@ def flipped(content, at, bits):
     return bytes(damaged)
 
 
+def test_a_damaged_header_is_not_quoted_whole(whole, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise ValueError("Cannot parse header: " + "\x00{'descr'\n" * 2000)
+
+    monkeypatch.setattr(npz, "read_array", refuse)
+    assert is_refused(tmp_path / "b.npz", whole.path.read_bytes())
+
+
 @pytest.mark.slow
 def test_a_flipped_bit_anywhere_but_in_the_samples_is_refused_when_the_shard_is_opened(whole, tmp_path):
     content, end = whole.path.read_bytes(), whole.offset + COUNT * SAMPLE_BYTES

@@ -116,7 +116,7 @@ def test_shards_that_came_and_went_are_noticed(fake_shard, tmp_path, read):
 
 @pytest.mark.parametrize("damage", [
     lambda b: b[:len(b) // 2], lambda b: b"", lambda b: b"not a zip",
-    lambda b: b.replace(b'"version": 1', b'"version": 9'),
+    lambda b: b.replace(b'"version": 2', b'"version": 9'),
     lambda b: b.replace(b'"count": 8', b'"count": 7'),
     lambda b: b.replace(b"labels.npy", b"lapels.npy"),
 ], ids=["half", "empty", "text", "of another version", "of other counts", "without labels"])
@@ -129,6 +129,29 @@ def test_a_broken_index_is_made_again(fake_shard, tmp_path, read, damage):
     assert_equal(files.open_shards(tmp_path, PARAMS, "X.py"), given)
     assert sorted(read) == ["a.npz", "b.npz"]
     assert (tmp_path / index.NAME).read_bytes() == whole
+
+
+def test_an_index_with_any_byte_changed_is_not_believed(fake_shard, tmp_path):
+    """In its directory, whose names tell what is coded, each byte; elsewhere a sample."""
+    for name in "ab":
+        fake_shard(f"{name}.npz", name)
+    files.open_shards(tmp_path, PARAMS, "X.py")
+    path, names = tmp_path / index.NAME, files.Shard._fields
+    whole = path.read_bytes()
+    directory = whole.index(b"PK\1\2")
+    assert index.Index(tmp_path, names).shards
+    for at in (*range(0, directory, 97), *range(directory, len(whole))):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1:])
+        assert not index.Index(tmp_path, names).shards, at
+
+
+def test_an_index_of_another_version_is_made_again(fake_shard, tmp_path, monkeypatch):
+    fake_shard("a.npz", "a")
+    monkeypatch.setattr(index, "VERSION", index.VERSION + 1)
+    files.open_shards(tmp_path, PARAMS, "X.py")
+    assert index.Index(tmp_path, files.Shard._fields).shards
+    monkeypatch.undo()
+    assert not index.Index(tmp_path, files.Shard._fields).shards
 
 
 def test_a_folder_that_takes_no_index_is_opened_all_the_same(fake_shard, tmp_path):

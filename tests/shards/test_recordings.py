@@ -62,6 +62,16 @@ def samples_of(shard):
     return samples
 
 
+@pytest.mark.parametrize("content", ["\x07" * 120_000, GOOD + "a.wav," + "9" * 100_000 + ",x,y\n",
+                                     GOOD + "a" * 100_000 + ",1,2,3\n"], ids=["header", "numbers", "name"])
+def test_what_a_damaged_table_holds_is_not_quoted_whole(tmp_path, content):
+    (tmp_path / "labels.csv").write_text(content)
+    with pytest.raises(BadInput) as refused:
+        recordings.read_labels(tmp_path, PARAMS)
+    assert len(str(refused.value)) < 600
+    assert "\x07" not in str(refused.value)
+
+
 # --------------------------------------------------------------------------------------------------------------- shards
 
 def test_each_recording_becomes_a_shard_with_its_labels(made):

@@ -277,12 +277,13 @@ def test_what_is_no_film_is_refused(tmp_path, name, says):
     assert one_sentence(str(told.value))
 
 
-def test_a_film_that_is_cut_short_keeps_its_last_picture(tmp_path):
+def test_a_film_that_is_cut_short_keeps_its_last_picture(tmp_path, capsys):
     path = film(tmp_path / "film.mkv", size=(320, 240), count=40)
     path.write_bytes(path.read_bytes()[:-path.stat().st_size // 2])
     shown = numbers_at(path, [0.0, 0.2, 10.0])
     assert shown[:2] == [0, 2]
     assert 2 <= shown[2] < 39
+    assert "is cut short after" in capsys.readouterr().err
 
 
 def test_a_film_that_is_damaged_goes_on_where_it_is_whole(tmp_path, capsys):

@@ -84,9 +84,13 @@ def test_a_run_that_goes_on_begins_with_what_shipped_and_keeps_what_that_came_fr
     (shipped / "history.csv").write_text("epoch,seconds\n1,90\n2,30\n")
     (shipped / "run.json").write_text(json.dumps({"samples": 1000, "before": [{"samples": 1}]}))
     args = make_model.parse_args(flags)
-    assert args.before == [{"samples": 1}, {"samples": 1000, "epochs": 2, "minutes": 2}]
+    assert args.before == [{"samples": 1}, {"is_mean": False, "samples": 1000, "epochs": 2, "minutes": 2}]
     assert make_model.training_flags(args)[-4:] == ["--from", str(shipped / "best.keras"), "--learning-rate", "0.00025"]
     assert args.samples == make_model.MORE_SAMPLES
+    args = make_model.parse_args([*flags[:-2], "--mean-of", str(tmp_path)])
+    assert make_model.training_flags(args)[-5:] == ["--from", f"{tmp_path}/best.keras", f"{tmp_path}/last.keras",
+                                                    "--learning-rate", "1e-06"]
+    assert args.samples == make_model.MEAN_SAMPLES
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ def test_the_card_says_what_the_run_stored(folder):
     run_script("tools/write_card.py", "--model", folder, "--benchmarks", folder)
     card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     words = re.sub(r"\s+", " ", card)
-    assert "One run of 12,345 mixtures, 3 epochs in 5 minutes." in words
+    assert "1. 12,345 mixtures asked for, 3 epochs in 5 minutes, from random weights." in words
     assert "number 2 is the one that ships" in words
     assert "on 2 processors" in words
     assert "validation loss 2.500, 72.0 %" in words
