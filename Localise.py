@@ -192,13 +192,14 @@ def heard_in(path, name, tracker, args, watch=watched):
     with console.kept_warnings() as warnings:
         localise(path, tracker, args, watch)
     track, sources = tracker.track(), tracker.sources(args.sources) if args.sources > 1 else None
-    told = summary(name, tracker.seconds, track, sources)
+    silences = tracker.spectrogram.silences(track.level_db.max(), tracker.params)
+    told = summary(name, tracker.seconds, track, sources, silences)
     made_with = {"model": str(args.model), "hop_s": args.hop_s, "head": args.head, "balance": args.balance,
                  "smoothing": not args.no_smoothing, "swap_ears": args.swap_ears, "channels": args.channels or [1, 2]} \
         | ({} if sources is None else {"most_sources": args.sources})
     return Localised(path.name, track, sources, tracker.seconds, tracker.spectrogram.power(),
                      tracker.params.sample_rate_hz, made_with, told["summary"],
-                     [text.replace(str(path), "This recording") for text in warnings]), told
+                     [text.replace(str(path), "This recording") for text in warnings], silences), told
 
 
 def localise(path, tracker, args, watch=watched):

@@ -22,6 +22,7 @@ class Localised(NamedTuple):
     `track` is its tracks.Track, and `sources` lists its tracks.Source where several are followed at a time, else None.
     `spectrogram` (bin, column) is its power, which covers `seconds` evenly up to half of `sample_rate_hz`. `made_with`
     is a dict of what the answers depend on, `summary` one line, `warnings` sentences about the recording.
+    `silences` are (begin, end) in seconds, as of labels.events.
     """
 
     name: str
@@ -33,16 +34,24 @@ class Localised(NamedTuple):
     made_with: dict
     summary: str
     warnings: list
+    silences: np.ndarray
 
     @property
     def tracks(self):
-        """Give what is drawn: dict of the number of a source, None where one is followed at a time."""
-        return {None: self.track} if self.sources is None else dict(enumerate(self.sources, 1))
+        """Give what is drawn: dict of the number of a source, None where one is followed at a time.
+
+        Rows that reach into silence lack their azimuth there.
+        """
+        return {number: labels.without_silence(track, self.seconds, self.silences)
+                for number, track in self._whole_tracks().items()}
 
     @property
     def events(self):
         """List what was heard when, as labels.Event."""
-        return labels.events(self.tracks, self.seconds)
+        return labels.events(self._whole_tracks(), self.seconds, self.silences)
+
+    def _whole_tracks(self):
+        return {None: self.track} if self.sources is None else dict(enumerate(self.sources, 1))
 
 
 def rows_of(track):
@@ -77,10 +86,11 @@ def overall(track):
                     (None if np.isnan(each) else round(each, 1) for each in track.overall())))
 
 
-def overall_of_source(source, number):
+def overall_of_source(source, number, seconds, silences=()):
     """Sum up a source: its number, median azimuth and half-width, and when it is first and last heard."""
     span = source.span()
-    return {"source": number} | overall(source) | {"start_s": round(span.start_s, 3), "end_s": round(span.end_s, 3)}
+    start_s, end_s = labels.heard_from_to(span.start_s, span.end_s, source.time_s, seconds, silences)
+    return {"source": number} | overall(source) | {"start_s": round(start_s, 3), "end_s": round(end_s, 3)}
 
 
 def csv_text(localised):
@@ -96,7 +106,7 @@ def csv_text(localised):
 def json_text(localised):
     """Make an object of what the answers depend on, what was heard over all, and the rows."""
     told = overall(localised.track) | {"rows": list(rows_of(localised.track))} if localised.sources is None else {
-        "sources": [overall_of_source(source, number) | {
+        "sources": [overall_of_source(source, number, localised.seconds, localised.silences) | {
             "rows": [row_of_source(source, at) for at in np.flatnonzero(source.has_source)]}
             for number, source in enumerate(localised.sources, 1)]}
     return json.dumps({"recording": localised.name} | localised.made_with | {"seconds": round(localised.seconds, 3)}
@@ -105,10 +115,10 @@ def json_text(localised):
 
 def textgrid_text(localised):
     """Make a TextGrid with a tier for each source; of none heard one empty tier, as Praat wants one."""
-    track = localised.track
-    tiers = {"azimuth_deg": track.azimuth_deg} if localised.sources is None else {
-        f"source_{number}": source.azimuth_deg for number, source in enumerate(localised.sources, 1)}
-    return textgrid(tiers or {"source_1": np.full(len(track.time_s), np.nan)}, track.time_s, localised.seconds)
+    time_s = localised.track.time_s
+    tiers = {"azimuth_deg" if number is None else f"source_{number}": track.azimuth_deg
+             for number, track in localised.tracks.items()}
+    return textgrid(tiers or {"source_1": np.full(len(time_s), np.nan)}, time_s, localised.seconds)
 
 
 FORMATS = {  # of --format: the ending of the file, and the function that makes its text

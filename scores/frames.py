@@ -164,7 +164,7 @@ class Frames:
             chart.axhline(azimuth_deg, color=markup.LINE if azimuth_deg else markup.SOFT, linewidth=0.8)
         for number, track in localised.tracks.items():
             lines, bands = [], []
-            for time_s, rows in page.runs(track):
+            for time_s, rows in page.runs(track, localised.seconds):
                 azimuth_deg, half_deg = track.azimuth_deg[rows], np.nan_to_num(track.half_width_68_deg[rows])
                 low, high = (np.clip(azimuth_deg + sign * half_deg, -90, 90) for sign in (-1, 1))
                 lines.append(np.column_stack((time_s, azimuth_deg)))

@@ -22,13 +22,16 @@ class Event(NamedTuple):
     half_width_deg: float
 
 
-def events(tracks, seconds):
+def events(tracks, seconds, silences=()):
     """List the Events of every track in order of time.
+
+    A row describes the second around it, so that events reach into the silence beside them: there they are cut.
 
     Parameters
     ----------
     tracks : dict of the number of a source, or None, to its tracks.Track or tracks.Source
     seconds : float, the duration of the recording
+    silences : sequence of (begin, end), in seconds, in order of time, without any sound
 
     Returns
     -------
@@ -55,6 +58,7 @@ def events(tracks, seconds):
                 half_width_deg = float(np.median(track.half_width_68_deg[rows]))
                 if np.isfinite(half_width_deg):  # a model of squared error states none
                     half_width_deg = max(half_width_deg, scatter_deg)
+                start_s, end_s = within_sound(start_s, end_s, silences)
                 found.append(Event(start_s, end_s, number, azimuth_deg, half_width_deg))
     return sorted(found, key=lambda each: each.start_s)
 
@@ -62,6 +66,46 @@ def events(tracks, seconds):
 def edges_of(time_s, seconds):
     """List where rows begin and end in seconds: they meet in the middle, and cover the whole duration."""
     return [0.0, *((time_s[1:] + time_s[:-1]) / 2).tolist(), seconds]
+
+
+def within_sound(start_s, end_s, silences):
+    """Cut a time to where it has sound, in seconds; one without any stays.
+
+    Examples
+    --------
+    >>> within_sound(6.56, 9.46, [(0.0, 7.0), (8.1, 8.2), (9.0, 12.0)]), within_sound(1.0, 2.0, [(0.0, 3.0)])
+    ((7.0, 9.0), (1.0, 2.0))
+
+    """
+    begins_s, ends_s = np.reshape(silences, (-1, 2)).T
+    at, until = np.searchsorted(begins_s, start_s, "right") - 1, np.searchsorted(begins_s, end_s) - 1
+    begin_s = float(ends_s[at]) if at >= 0 and start_s < ends_s[at] else start_s
+    until_s = float(begins_s[until]) if until >= 0 and end_s <= ends_s[until] else end_s
+    return (begin_s, until_s) if begin_s < until_s else (start_s, end_s)
+
+
+def heard_from_to(first_s, last_s, time_s, seconds, silences=()):
+    """Tell from when to when a source is heard, of the times of its first and its last row, in seconds.
+
+    Examples
+    --------
+    >>> heard_from_to(0.5, 0.75, np.array([0.5, 0.75, 1.0]), 1.5)
+    (0.0, 0.875)
+
+    """
+    edges_s = edges_of(time_s, seconds)
+    first, after = np.searchsorted(time_s, (first_s - 1e-6, last_s + 1e-6))
+    return within_sound(edges_s[first], edges_s[after], silences)
+
+
+def without_silence(track, seconds, silences):
+    """Take away the rows at both ends of what a track hears without a pause that lie in silence but for their ends."""
+    edges_s, azimuth_deg = edges_of(track.time_s, seconds), track.azimuth_deg.copy()
+    rows = np.flatnonzero(np.isfinite(azimuth_deg))
+    for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(rows) else []:
+        start_s, end_s = within_sound(edges_s[run[0]], edges_s[run[-1] + 1], silences)
+        azimuth_deg[[row for row in run if edges_s[row + 1] <= start_s or edges_s[row] >= end_s]] = np.nan
+    return track._replace(azimuth_deg=azimuth_deg)
 
 
 def _groups(azimuth_deg, edges_s):

@@ -94,7 +94,8 @@ def _stage(localised):
 def _time(localised):
     grid = "".join(f'<line x1="0" x2="100%" y1="{_percent(each)}" y2="{_percent(each)}"'
                    f'{" class=front" if each == 0 else ""}/>' for each in range(-45, 46, 45))
-    drawn = "".join(f'<g class="c{color_of(number)}">{_band(track)}{_line(track)}</g>'
+    drawn = "".join(f'<g class="c{color_of(number)}">{_band(track, localised.seconds)}'
+                    f"{_line(track, localised.seconds)}</g>"
                     for number, track in localised.tracks.items())
     names = "".join(_name(number, track, localised.seconds) for number, track in localised.tracks.items() if number)
     picture = markup.data_url("image/png", markup.grey_png(grey_levels(localised.spectrogram)))
@@ -204,24 +205,24 @@ def grey_levels(spectrogram):
     return (255 - np.round(share * 255 / GREY_STEPS).astype(np.uint8) * GREY_STEPS)[::-1]
 
 
-def runs(track):
-    """Yield rows of a track without a pause: times with half a hop at both ends, and their rows."""
-    _, hop_s = _times(track.time_s)
+def runs(track, seconds):
+    """Yield rows of a track without a pause: times from where they begin to where they end, and their rows."""
+    edges_s = labels.edges_of(track.time_s, seconds)
     rows = np.flatnonzero(np.isfinite(track.azimuth_deg))
     for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(rows) else []:
         time_s = track.time_s[run]
-        yield [time_s[0] - hop_s / 2, *time_s, time_s[-1] + hop_s / 2], [run[0], *run, run[-1]]
+        yield [edges_s[run[0]], *time_s, edges_s[run[-1] + 1]], [run[0], *run, run[-1]]
 
 
-def _line(track):
-    steps = "".join(f"M{_points(time_s, track.azimuth_deg[rows])}" for time_s, rows in runs(track))
+def _line(track, seconds):
+    steps = "".join(f"M{_points(time_s, track.azimuth_deg[rows])}" for time_s, rows in runs(track, seconds))
     return f'<path class="line" d="{steps}"/>'
 
 
-def _band(track):
+def _band(track, seconds):
     shape = ""
     half_width_deg = np.nan_to_num(track.half_width_68_deg)
-    for time_s, rows in runs(track):
+    for time_s, rows in runs(track, seconds):
         low, high = (np.clip(track.azimuth_deg[rows] + sign * half_width_deg[rows], -90, 90) for sign in (-1, 1))
         shape += f"M{_points(time_s, high)}L{_points(time_s[::-1], low[::-1])}Z"
     return f'<path class="band" d="{shape}"/>'
@@ -272,7 +273,7 @@ def row(localised, address):
     """Make a row of the table over several recordings, for `index`; `address` is that of the page."""
     shape = f'viewBox="0 -90 {localised.seconds:.3f} 180" preserveAspectRatio="none"'
     every = max(1, len(localised.track.time_s) // OVERVIEW_ROWS)
-    drawn = "".join(f'<g class="c{color_of(number)}">{_line(_thinned(track, every))}</g>'
+    drawn = "".join(f'<g class="c{color_of(number)}">{_line(_thinned(track, every), localised.seconds)}</g>'
                     for number, track in localised.tracks.items())
     warnings = "".join(f"<small>{escape(plain(each))}</small>" for each in localised.warnings)
     ahead = f'<g class="grid"><line class="front" x1="0" x2="{localised.seconds:.3f}" y1="0" y2="0"/></g>'

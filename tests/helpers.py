@@ -236,5 +236,6 @@ def localised_by_hand(several=True, **changes):
     spectrogram = np.random.default_rng(0).random((321, 1000)).astype(np.float32)
     values = {"name": HOSTILE_NAME, "track": track, "sources": [left, source_by_hand(70.0, 6, 18)] if several else None,
               "seconds": RECORDING_S, "spectrogram": spectrogram, "sample_rate_hz": 16_000, "made_with": MADE_WITH,
-              "summary": "two sources & more.", "warnings": ["This recording is <i>clipped</i>."]}
+              "summary": "two sources & more.", "warnings": ["This recording is <i>clipped</i>."],
+              "silences": np.empty((0, 2))}
     return Localised(**(values | changes))

@@ -7,6 +7,7 @@ import pytest
 import soxr
 from helpers import FakeHearing, one_sentence, through_the_head
 
+import features
 from console import BadInput
 from network import array_call, localise, tracking
 from network.spectrogram import MOST_COLUMNS, Spectrogram
@@ -55,6 +56,21 @@ def test_levels_far_above_full_scale_give_no_warning():
     loud.push(ears.astype(np.float32))
     loud.check("integers stored as floats")
     assert not loud.channels.is_doubtful
+
+
+@pytest.mark.parametrize(("noise_dbfs", "count"), [(-120.0, 2), (-85.0, 2), (-60.0, 0)])
+@pytest.mark.parametrize("offset", [0.0, 0.1])
+def test_silence_is_found_to_a_frame_and_noise_is_none(noise_dbfs, count, offset):
+    ears = 10 ** (noise_dbfs / 20) * np.random.default_rng(0).standard_normal((5 * RATE, 2)) + offset
+    ears[2 * RATE:3 * RATE + 100] += 0.1 * np.random.default_rng(1).standard_normal((RATE + 100, 2))
+    spectrogram = Spectrogram(PARAMS.bins)
+    for part in (slice(0, 100), slice(100, None)):
+        spectra = features.stft(ears.T.astype(np.float32), PARAMS)[:, :, part]
+        spectrogram.add(np.square(np.abs(spectra)).sum(axis=0))
+    silences = spectrogram.silences(-20.0, PARAMS)
+    assert len(silences) == count
+    if count:
+        np.testing.assert_allclose(silences, [(0, 2), (3.02, np.inf)], atol=1e-9)
 
 
 def test_a_squeezed_spectrogram_keeps_its_mean():

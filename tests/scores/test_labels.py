@@ -78,6 +78,30 @@ def test_a_model_that_states_no_uncertainty_tells_none():
     assert labels.in_words(event) == "10 degrees right"
 
 
+SILENCES = np.array([(0.0, 2.0), (2.9, 3.0), (4.0, np.inf)])
+
+
+def heard_in_silence():
+    azimuth_deg = np.full(51, np.nan)
+    azimuth_deg[11:40] = 20                                            # rows at 1.61 to 4.41 s: half of each has sound
+    return track(azimuth_deg)
+
+
+def test_an_event_begins_and_ends_with_its_sound():
+    event, = labels.events({None: heard_in_silence()}, SECONDS, SILENCES)
+    assert (event.start_s, event.end_s) == (2.0, 4.0)
+    around, = labels.events({None: heard_in_silence()}, SECONDS, [(3.2, 3.4)])
+    assert (around.start_s, around.end_s) == pytest.approx((1.56, 4.46))
+
+
+def test_drawn_rows_end_where_the_sound_ends():
+    rows = np.flatnonzero(labels.without_silence(heard_in_silence(), SECONDS, SILENCES).has_source)
+    assert (TIME_S[rows[0]], TIME_S[rows[-1]]) == pytest.approx((2.01, 4.01))
+    assert len(rows) == 21                                             # a pause within stays as it is
+    whole = labels.without_silence(heard_in_silence(), SECONDS, [(0.0, np.inf)])
+    assert whole.has_source.sum() == 29
+
+
 def test_audacity_reads_three_columns_back():
     events = [labels.Event(0.0, 2.25, 1, -31.4, 3.2), labels.Event(1.5, 3700.125, 2, 0.2, 12.0)]
     lines = [line.split("\t") for line in labels.audacity(events).splitlines()]

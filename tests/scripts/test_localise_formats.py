@@ -49,6 +49,24 @@ def test_several_formats_tell_the_same(localise):
     assert "00:00:00.000 --> 00:00:06.000" in (out / "talk.vtt").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_a_talker_in_silence_has_the_same_times_everywhere(localise, several):
+    signal = np.concatenate([np.zeros((2 * RATE, 2)), SIGNAL[:3 * RATE], np.zeros((RATE, 2))])
+    done, out = localise("--format", "audacity", "json", "webvtt", "--html", *(["--sources", 2] if several else []),
+                         signal=signal)
+    lines = [line.split("\t") for line in (out / "talk.labels.txt").read_text(encoding="utf-8").splitlines()]
+    assert [line[:2] for line in lines] == [["2.000000", "5.000000"]] * (2 if several else 1)
+    assert "00:00:02.000 --> 00:00:05.000" in (out / "talk.vtt").read_text(encoding="utf-8")
+    text = (out / "talk.html").read_text(encoding="utf-8")
+    assert "0:02.0 – 0:05.0" in text
+    line = re.search(r'class="line" d="M([^"]*)"', text)[1].split()
+    assert (float(line[0]), float(line[-2])) == pytest.approx((2, 5), abs=0.06)
+    if several:
+        assert "from 2.0 to 5.0 s" in done.stdout
+        told = json.loads((out / "talk.json").read_text())["sources"]
+        assert [(each["start_s"], each["end_s"]) for each in told] == [(2, 5), (2, 5)]
+
+
 @pytest.mark.parametrize(("flags", "formats"), [
     (["talk.wav", "--format", "json", "csv"], ["json", "csv"]), (["--format", "json", "talk.wav"], ["json"])])
 def test_recordings_may_follow_the_formats(tmp_path, monkeypatch, flags, formats):
