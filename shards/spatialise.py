@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import threading
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,8 +69,10 @@ def main(doc, split, argv=None, audio_cache=AudioCache):
             else:
                 _make_shards(missing, mixer, audio, made_with, args.jobs, title)
             open_folder(out)  # for the index
-    if args.listen:
-        _write_listening_examples(plans[0], mixer, audio, console.folder_for_output(args.listen))
+        if args.listen:
+            listen = console.folder_for_output(args.listen)
+            with nullcontext() if listen.samefile(out) else only_run(listen):
+                _write_listening_examples(plans[0], mixer, audio, listen)
 
     skipped = f"; skipped {bad} bad file(s), named above" if bad else ""
     done = (f"made {len(missing)} shards" if missing else "nothing to do, every shard was already made")
