@@ -3,7 +3,7 @@
 Scripts take their defaults from `Params()` and change single values with `dataclasses.replace`, which checks them.
 """
 from dataclasses import asdict, dataclass, replace
-from math import isfinite
+from math import ceil, floor, isfinite
 from typing import ClassVar
 
 from console import BadInput, short
@@ -13,6 +13,7 @@ MODELS = ("cnn", "original")
 LOSSES = ("distribution", "mse")
 PRECISIONS = ("float32", "bfloat16", "float16")
 MOST_TALKERS = 4  # of a sample
+FRAME_S = 0.02    # of the cues: answers come every so many of them
 LEAST_RATE_HZ, GREATEST_RATE_HZ = 1_000, 1_000_000  # of what users give; beyond, a header or a unit is wrong
 
 
@@ -111,7 +112,7 @@ class Params:
     blocks_mixed: int = 96            # as many of them are shuffled together: 230 MB, twice that while the next load
 
     # Localising recordings.
-    hop_s: float = 0.1                # from answer to answer
+    hop_s: float = 0.1                # from answer to answer, a multiple of FRAME_S
     live_hop_s: float = 0.04          # the same of --live: a line comes this much later at most
     live_window_s: float = 0.3        # that an answer of --live covers: docs/recordings.md says what shorter ones cost
     most_half_width_95_deg: float = 15.0  # of a source, for models whose training heard no noise alone
@@ -158,9 +159,10 @@ class Params:
         _require(self.model in MODELS, "--model", self.model, " or ".join(MODELS))
         _require(self.loss in LOSSES, "--loss", self.loss, " or ".join(LOSSES))
         _require(self.precision in PRECISIONS, "--precision", self.precision, " or ".join(PRECISIONS))
-        frame_s = self.stft_hop_samples / self.sample_rate_hz
-        _require(0.02 <= self.hop_s <= 60 and abs(self.hop_s / frame_s - round(self.hop_s / frame_s)) < 1e-6, "--hop-s",
-                 self.hop_s, f"0.02 to 60, in steps of {frame_s:g}")
+        _require(FRAME_S <= self.hop_s <= 60, "--hop-s", self.hop_s, "0.02 to 60")
+        frames = self.hop_s / FRAME_S
+        _require(abs(frames - round(frames)) < 1e-6, "--hop-s", self.hop_s,
+                 f"multiples of {FRAME_S:g}, such as {floor(frames) * FRAME_S:g} or {ceil(frames) * FRAME_S:g}")
         _require(0.22 <= self.live_window_s <= 4, "--window-s", self.live_window_s, "0.22 to 4")
         _require(2 <= self.batch_size <= 4096, "--batch-size", self.batch_size, "2 to 4096")
         _require(isfinite(self.learning_rate) and 0 < self.learning_rate <= 1, "--learning-rate", self.learning_rate,

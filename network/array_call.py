@@ -30,7 +30,7 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=None, head=None, smooths=Tru
     ears : np.ndarray [shape=(2, n) or (n, 2)], left ear first; floats of full scale 1, or integers of up
         to 32 bits of the full scale of their type, unsigned ones around its middle
     sample_rate_hz : float, 1,000 to 1,000,000
-    hop_s : float, from row to row, in steps of 0.02 s
+    hop_s : float, from row to row, a multiple of 0.02 s
     model : path of a .onnx or .keras file, optional: a model other than the one that ships
     head : path of a SOFA file, optional: one's own head, which the network compares with in place of KEMAR
     smooths : bool, use what a row's neighbours tell; see smoothing.py
@@ -43,8 +43,8 @@ def localise(ears, sample_rate_hz, hop_s=0.1, model=None, head=None, smooths=Tru
 
     Raises
     ------
-    BadInput : another shape, another type, values that are not finite, another rate, too short, silent, or not of two
-        ears; several sources asked of a model that tells one
+    BadInput : another shape, another type, values that are not finite, another rate or hop, too short, silent, or not
+        of two ears; several sources asked of a model that tells one
 
     Examples
     --------

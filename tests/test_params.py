@@ -49,6 +49,20 @@ def test_the_flag_of_a_number_is_its_name():
     assert params.flag_of("rt60_s") == "--rt60-s"
 
 
+@pytest.mark.parametrize(("hop_s", "below", "above"), [(0.05, 0.04, 0.06), (0.0201, 0.02, 0.04), (59.99, 59.98, 60)])
+def test_a_hop_between_two_frames_is_refused_and_both_named(hop_s, below, above):
+    with pytest.raises(BadInput, match=f"--hop-s {hop_s} is not possible: it takes multiples of 0.02, such as {below} "
+                                       f"or {above}"):
+        replace(Params(), hop_s=hop_s)
+
+
+def test_every_hop_of_whole_frames_is_possible():
+    for frames in range(1, 3001):
+        assert replace(Params(), hop_s=frames * 0.02).hop_s == pytest.approx(float(f"{frames * 0.02:.2f}"))
+        replace(Params(), hop_s=float(f"{frames * 0.02:.2f}"))
+    assert replace(Params(), sample_rate_hz=44_100).hop_s == 0.1       # of a sound that is played, not localised
+
+
 @pytest.mark.parametrize(("changes", "flag"), [
     ({"excerpts": 0}, "--excerpts 0"), ({"seed": -1}, "--seed -1"), ({"snr_db": ()}, "--snr-db"),
     ({"snr_db": (5, 5)}, "--snr-db 5 5"), ({"snr_db": (float("nan"),)}, "--snr-db nan"),

@@ -61,6 +61,11 @@ def test_other_blocks_are_refused(block, message):
         list(localise_blocks([block], 16_000))
 
 
+def test_a_hop_between_two_frames_is_refused():
+    with pytest.raises(BadInput, match="hop-s 0.05"):
+        localise(np.zeros((20_000, 2)), 16_000, hop_s=0.05)
+
+
 def test_nothing_gives_nothing():
     assert list(localise_blocks([], 16_000)) == []
 
