@@ -251,6 +251,7 @@ def test_no_worker_outlives_the_process_that_trains(wavs, tmp_path, ending):
         os.close(ours)
     assert not is_left
     assert "Traceback" not in told
+    assert "leaked" not in told
     if ending == "SIGINT":
         assert running.returncode == 130
         assert one_sentence(told)
