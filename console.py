@@ -12,6 +12,7 @@ import re
 import secrets
 import signal
 import sys
+import warnings
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -267,7 +268,9 @@ def sha256_of(path):
 
 def processors():
     """Count the processors that this process may use: what affinity, a container or a batch job grants, not all."""
-    from joblib import cpu_count  # here, not above: it takes a tenth of a second
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of joblib's own processes, which a limit may forbid and nobody asks for
+        from joblib import cpu_count  # here, not above: it takes a tenth of a second
 
     return cpu_count()
 
@@ -278,6 +281,9 @@ def folder_for_output(path):
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
+        if problem.errno == errno.ENAMETOOLONG:
+            raise BadInput(f"{short(path)} cannot be made because its name is too long; choose a shorter one.") \
+                from problem
         raise _refusal(path, problem) from problem
     return path
 

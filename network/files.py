@@ -1,6 +1,7 @@
 """Store a network with its parameters in a .keras file, and read it back."""
 import io
 import json
+import math
 import os
 import zipfile
 from dataclasses import replace
@@ -13,6 +14,8 @@ from network.uncertainty import Calibration
 from params import Params, differences, from_stored
 
 PARAMS_ENTRY, STATE_ENTRY = "binsl.json", "binsl_training.npz"  # our own entries in a .keras archive
+HISTORY = ("epoch", "loss", "validation_loss", "validation_within_5_deg_percent", "learning_rate", "samples_per_s",
+           "seconds")         # of an epoch: training.py
 WEIGHTS_ENTRY = "model.weights.h5"                              # Keras's, in HDF5
 GREATEST_BYTES = 1 << 28      # of a file unpacked: the largest network with what resuming needs takes 30 MB
 MOST_CLASSES = 1000
@@ -171,6 +174,15 @@ def _require_own_values(weights):
         file.visititems(check)
 
 
+def _require_state(state):
+    """Raise ValueError for what is no state of training: {"history": [row of each epoch], "data": str}."""
+    if not isinstance(state, dict) or not isinstance(state.get("data"), str) or not isinstance(state["history"], list):
+        raise ValueError("its state is not that of a training")
+    for epoch, row in enumerate(state["history"], 1):
+        if set(row) != set(HISTORY) or row["epoch"] != epoch or not all(map(math.isfinite, row.values())):
+            raise ValueError(f"its history has no row for epoch {epoch}")
+
+
 def load(network_class, path, with_state=False):
     """Build the network that a file describes by its numbers, from this room's tables, and read its weights.
 
@@ -205,6 +217,8 @@ def load(network_class, path, with_state=False):
         if state:
             with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
                 network.state = json.loads(str(arrays["state"]))
+                if with_state:
+                    _require_state(network.state)
                 for i, variable in enumerate(network.optimizer.variables if with_state else ()):
                     variable.assign(arrays[str(i)])
     except BadInput:

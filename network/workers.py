@@ -68,7 +68,8 @@ def this_worker(environment=os.environ):
         return Worker()
     try:
         config = json.loads(text)
-        if not isinstance(config, dict) or not all(isinstance(config.get(key) or {}, dict) for key in ("cluster", "task")):
+        parts = [config, *(config.get(key) or {} for key in ("cluster", "task") if isinstance(config, dict))]
+        if not all(isinstance(part, dict) for part in parts):
             raise ValueError("it is no object of the objects cluster and task")
         cluster, task = config.get("cluster") or {}, config.get("task") or {}
         if not cluster:

@@ -32,6 +32,7 @@ CLIP_TOLERANCE, CLIP_RUN, CLIP_JUMP = 1.001, 3, 0.02  # so many samples at the p
 CLIPPED_SHARE = 2e-4   # of the samples, from which on it is told; speech, tones and sweeps that fit have none
 LEAST_CLIP_PEAK = 0.1  # of full scale: below, the steps of 8 bits look alike
 CANCELLED_SHARE = 1e-4  # of the power of the channels, below which their mean has lost the signal
+USUAL_RATES_HZ = 8_000, 384_000  # of the telephone, and of the finest sound cards
 LONGEST_OGG_PAGE = 1 << 17  # bytes, and as many again
 LONGEST_FORMAT = 1 << 12   # bytes of a wav's fmt chunk
 LONGEST_IN_MEMORY = 600 * 16_000  # samples of a signal, 38 MB: a longer one is kept in a temporary file
@@ -87,7 +88,7 @@ def find_audio(folder, role, least_samples, params):
 
     def check(path):
         try:
-            _, channels = _mono_and_channels(path, params, least_samples)
+            _, channels = _mono_and_channels(path, params, least_samples, tells_rate=True)
             return path, Audio(path, path.relative_to(folder).as_posix(), sha256_of(path), channels)
         except BadInput as problem:
             return path, problem
@@ -143,8 +144,11 @@ def read_mono(path, params, least_samples=1):
     return _mono_and_channels(path, params, least_samples)[0]
 
 
-def _mono_and_channels(path, params, least_samples):
-    """Read a file as `read_mono` does: the signal, and how many channels it is the mean of."""
+def _mono_and_channels(path, params, least_samples, tells_rate=False):
+    """Read a file as `read_mono` does: the signal, and how many channels it is the mean of.
+
+    With `tells_rate` an unusual sample rate is told.
+    """
     power, channels = np.zeros(2), 1  # of the mean of all channels, and of the channels
 
     def mean(block):
@@ -155,7 +159,7 @@ def _mono_and_channels(path, params, least_samples):
         power[:] += np.square(mono).sum(dtype=np.float64), np.square(block).mean(axis=1).sum(dtype=np.float64)
         return mono
 
-    signal = _joined(_blocks(path, params, mean))
+    signal = _joined(_blocks(path, params, mean, tells_rate))
     if len(signal) < least_samples:
         raise BadInput(f"{path} is {len(signal) / params.sample_rate_hz:.2f} s long; "
                        f"it must be at least {least_samples / params.sample_rate_hz:.2f} s.")
@@ -220,7 +224,7 @@ def ear_blocks(path, params, channels=None, tells_clipping=True):
     path : path, of anything soundfile reads
     params : Params
     channels : (int, int), optional: which are the left and the right ear, counted from 1; needed for more than two
-    tells_clipping : bool, warn of it after the last block
+    tells_clipping : bool, warn of it after the last block, and of an unusual sample rate before the first
 
     Yields
     ------
@@ -239,7 +243,7 @@ def ear_blocks(path, params, channels=None, tells_clipping=True):
         clipping.add(ears)
         return ears
 
-    yield from _blocks(path, params, two_ears)
+    yield from _blocks(path, params, two_ears, tells_clipping)
     if tells_clipping and clipping.share > CLIPPED_SHARE:
         percent = f"{100 * clipping.share:.1f}" if clipping.share >= 1e-3 else "less than 0.1"
         warn(f"{path} is clipped: {percent} % of its samples stay at its highest level, which blurs the level "
@@ -330,6 +334,9 @@ def _opened(path):
             yield opened.enter_context(_file_of(Path(path), opened))
         except sf.SoundFileError as problem:
             raise _unreadable(path) from problem
+        except FileNotFoundError as problem:  # it was there when the folder was listed
+            raise BadInput(f"{path} is gone, another program may have removed it: put it back, then run again "
+                           "(TrainingCNN.py with --resume).") from problem
         except OSError as problem:
             raise BadInput(f"{path} cannot be opened ({problem.strerror}); make it readable or take it out of the "
                            "folder.") from problem
@@ -431,7 +438,7 @@ class _ReheadedWav(io.FileIO):
         return count
 
 
-def _blocks(path, params, pick):
+def _blocks(path, params, pick, tells_rate=False):
     """Read blocks of an audio file at params.sample_rate_hz, through `pick`: (n, channel) -> (n,) or (n, any).
 
     All there is is read; CutShort in the end where that is less than the header promises.
@@ -442,6 +449,9 @@ def _blocks(path, params, pick):
         if not LEAST_RATE_HZ <= rate <= GREATEST_RATE_HZ:
             raise BadInput(f"{path} states a sample rate of {rate} Hz, which no recording has; its header is damaged: "
                            "export it again.")
+        if tells_rate and not USUAL_RATES_HZ[0] <= rate <= USUAL_RATES_HZ[1]:
+            warn(f"{path}: its header states an unusual sample rate of {rate} Hz; if its pitch or its length is wrong, "
+                 "export it again.")
         while tear is None:
             block, tear = _read_block(file, promised - read)
             if tear and not read + len(block):

@@ -37,6 +37,8 @@ TURNED_DEG = 2.5        # standard deviation of where people look when told to l
                         # left and right differ in 60 people's heads (CIPIC, SADIE I), of 0.0067 ms a degree there
 # Of glibc, in bytes: arrays of megabytes went back to the system one by one, which took 15 % of the workers' time.
 KEEPS_MEMORY = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+OF_A_KILL = "ignore::UserWarning:multiprocessing.resource_tracker"  # which tells that it cleans up after one
 HEADS_KEPT = 10         # of a folder of so many heads or more, one in so many is kept for validation
 
 
@@ -78,11 +80,12 @@ class WavFeed:
         self.fingerprint = fingerprint([
             self.made_with, [a.sha256 for a in speech], [a.sha256 for a in noise], scenes_of_chunk, NOISES, AZIMUTHS,
             self._chunks])
-        self._pool = ProcessPoolExecutor(
-            workers, multiprocessing.get_context("spawn"),  # a fork would copy TensorFlow's threads half alive
-            _begin_worker, (speech, parts, noise, heads, params, scenes_of_chunk))
+        self._pool = None
         try:
             with _inherited_by_workers():
+                self._pool = ProcessPoolExecutor(
+                    workers, multiprocessing.get_context("spawn"),  # a fork would copy TensorFlow's threads half alive
+                    _begin_worker, (speech, parts, noise, heads, params, scenes_of_chunk))
                 for _ in range(workers):
                     self._pool.submit(os.getpid)  # starts one
         except BaseException:
@@ -97,7 +100,8 @@ class WavFeed:
 
     def close(self):
         """End the workers as soon as they have made the chunk in hand, a second or two."""
-        self._pool.shutdown(cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
 
     def training(self, epoch):
         """Give the shuffled batches of one epoch, which follow from the seed and the epoch."""
@@ -229,25 +233,30 @@ def split_heads(heads):
 def _inherited_by_workers():
     """Start processes that are deaf to Ctrl-C from birth, before _begin_worker, and that keep the memory they free.
 
-    It takes seconds. What is pressed meanwhile is answered at the end, when no process is half started.
+    It takes seconds. Signals that come meanwhile are answered at the end: a process that is half started when its
+    parent ends would print a traceback.
     """
-    pressed, environment, has_masks = [], os.environ.copy(), hasattr(signal, "pthread_sigmask")  # not on Windows
-    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    came, environment, has_masks = [], os.environ.copy(), hasattr(signal, "pthread_sigmask")  # not on Windows
+    before = {number: signal.signal(number, lambda which, _: came.append(which)) for number in ENDING}
+    os.environ.update(dict.fromkeys(KEEPS_MEMORY, str(2 ** 30)) | environment | {
+        "PYTHONWARNINGS": ",".join(filter(None, [environment.get("PYTHONWARNINGS"), OF_A_KILL]))})
     if has_masks:
         resource_tracker.ensure_running()  # now, because it unblocks Ctrl-C
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    os.environ.update(dict.fromkeys(KEEPS_MEMORY, str(2 ** 30)) | environment)
     try:
         yield
     finally:
         if has_masks:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGINT, before)
-        if pressed:
-            signal.raise_signal(signal.SIGINT)
-        for name in KEEPS_MEMORY:
-            if name not in environment:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for name in (*KEEPS_MEMORY, "PYTHONWARNINGS"):
+            if name in environment:
+                os.environ[name] = environment[name]
+            else:
                 del os.environ[name]
+        for number in came:
+            signal.raise_signal(number)
 
 
 # ------------------------------------------------------------------------------------------------------- in the workers

@@ -30,7 +30,8 @@ def read_samples(shard, first, last, out):
             is_complete = file.readinto(out.data.cast("B")) == out.nbytes
     except OSError as problem:
         raise BadInput(f"{shard.path} cannot be read ({problem.strerror}); another program may have removed it: "
-                       "run the same command again.") from problem
+                       "make it again with the Spatialise script, then run again (TrainingCNN.py with --resume).") \
+            from problem
     if not is_complete or not _are_as_written(shard, first, last, out):
         raise BadInput(f"{shard.path} is damaged: its samples are not those that were written; {REMEDY}.")
 

@@ -141,7 +141,7 @@ def _name_in(folder, name):
 def _duration_s(path, params):
     """Measure a file of two ears by reading it, as headers err: seconds; or, not raised, BadInput."""
     if not os.path.isfile(path):  # unlike Path.is_file, False for a name longer than a file system takes
-        return BadInput(f"{short(path.name)} does not exist in {path.parent}")
+        return BadInput(f"{short(path.name, 300)} does not exist in {path.parent}")
     count = 0
     try:
         for block in ear_blocks(path, params, params.channels or None):

@@ -194,8 +194,14 @@ def _missing(plans, made_with, out, overwrite):
 def _require_disk_space(out, size):
     free = shutil.disk_usage(out).free
     if size > free:
-        raise BadInput(f"{out} needs {size / 1e9:.1f} GB and its disk has {free / 1e9:.1f} GB left; free some space, "
+        raise BadInput(f"{out} needs {_as_text(size)} and its disk has {_as_text(free)} left; free some space, "
                        "take fewer --excerpts or --snr-db, or choose another --out.")
+
+
+def _as_text(size):
+    """Write a number of bytes in the unit that shows it: GB, MB or kB."""
+    unit, name = next(((unit, name) for unit, name in ((1e9, "GB"), (1e6, "MB")) if size >= unit), (1e3, "kB"))
+    return f"{size / unit:.1f} {name}"
 
 
 def _name_in_full(args):

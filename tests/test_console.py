@@ -229,6 +229,19 @@ def test_a_folder_that_cannot_be_made_is_bad_input(tmp_path):
         console.folder_for_output(tmp_path / "file" / "x")
 
 
+def test_a_folder_whose_name_is_too_long_is_told(tmp_path):
+    with pytest.raises(BadInput, match="name is too long; choose a shorter one") as refused:
+        console.folder_for_output(tmp_path / ("a" * 300))
+    assert one_sentence(str(refused.value))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such limits")
+def test_processors_are_counted_without_a_word_where_no_file_may_be_written():
+    code = "import resource, console; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); console.processors()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_name_that_a_folder_has_is_told(tmp_path):
     (tmp_path / "talk.csv").mkdir()
     with pytest.raises(BadInput, match="because a folder has its name; rename that"), \

@@ -50,11 +50,23 @@ def main(argv=None):
     if out.suffix.lower() != ".onnx":
         raise BadInput(f"--out {out} does not end in .onnx, by which the other scripts know such a file; rename it.")
 
-    from network.model import Network  # here, not above: a wrong flag should not wait for TensorFlow
+    maker_of_graphs()  # before TensorFlow, which takes seconds
+
+    from network.model import Network
 
     difference = export(Network.load(path), out)
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, azimuths within {difference.median_deg:.1g} degrees of the "
           f"model's (median) and {difference.greatest_deg:.1g} (greatest)")
+
+
+def maker_of_graphs():
+    """Import and return network.graph.graph_of; BadInput without the package onnx."""
+    try:
+        from network.graph import graph_of
+    except ImportError as problem:
+        raise BadInput(f"tools/export.py needs the package onnx ({problem}); install it with pip install -r "
+                       "requirements-dev.txt.") from problem
+    return graph_of
 
 
 def export(network, out):
@@ -77,11 +89,7 @@ def export(network, out):
     if network.params.model != "cnn":
         raise BadInput(f"{out} cannot be made of the original network, which has no ONNX form; name a model of the "
                        "default network.")
-    try:
-        from network.graph import graph_of
-    except ImportError as problem:
-        raise BadInput(f"tools/export.py needs the package onnx ({problem}); install it with pip install -r "
-                       "requirements-dev.txt.") from problem
+    graph_of = maker_of_graphs()
     with console.atomic_write(out) as partial:
         partial.write_bytes(sealed(graph_of(network).SerializeToString()))
         exported = LightNetwork.load(partial)

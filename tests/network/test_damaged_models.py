@@ -19,6 +19,7 @@ from network import files
 from network.light import sealed
 from network.model import Network
 from network.opening import open_network
+from params import Params
 
 RNG = np.random.default_rng(0)
 CUES = samples(2)
@@ -218,6 +219,43 @@ def test_a_graph_that_declares_what_it_has_not_or_answers_otherwise_is_refused(m
     assert refusal(path) is None
     path.write_bytes(edited_onnx(models / "best.onnx", edit))
     assert "mine.onnx is not a whole model" in refusal(path)
+
+
+ROW = dict.fromkeys(files.HISTORY, 1.0) | {"epoch": 1}
+
+
+@pytest.mark.parametrize(("state", "is_read"), [
+    ({"history": [ROW], "data": "0123"}, True), ({"history": [], "data": "0123"}, True),
+    ({}, False), ([], False), (None, False), (3, False), ({"history": [ROW]}, False), ({"data": "0123"}, False),
+    ({"history": [ROW], "data": 3}, False), ({"history": {"epoch": 1}, "data": "0123"}, False),
+    ({"history": [3], "data": "0123"}, False), ({"history": ["epoch"], "data": "0123"}, False),
+    ({"history": [ROW | {"epoch": 2}], "data": "0123"}, False),
+    ({"history": [ROW | {"loss": "low"}], "data": "0123"}, False),
+    ({"history": [ROW | {"validation_loss": float("nan")}], "data": "0123"}, False),
+    ({"history": [ROW | {"seconds": None}], "data": "0123"}, False),
+    ({"history": [{"epoch": 1}], "data": "0123"}, False),
+])
+def test_a_state_of_another_kind_is_no_traceback(trained, tmp_path, state, is_read):
+    """As a program of others may write, with checksums that fit."""
+    with zipfile.ZipFile(trained) as archive, np.load(io.BytesIO(archive.read(files.STATE_ENTRY))) as arrays:
+        arrays = dict(arrays)
+    packed = io.BytesIO()
+    np.savez(packed, **arrays | {"state": np.array(json.dumps(state))})
+    path = rewritten(trained, tmp_path / "last.keras", binsl_training__npz=packed.getvalue())
+    if is_read:
+        assert Network.load(path, with_state=True).state == state
+        return
+    with pytest.raises(BadInput, match=r"last\.keras is not a whole model") as refused:
+        Network.load(path, with_state=True)
+    assert one_sentence(str(refused.value))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A last.keras of a network that has taken no step."""
+    path = tmp_path_factory.mktemp("trained") / "last.keras"
+    Network(Params(model="original", loss="mse")).save(path, {"history": [], "data": ""})
+    return path
 
 
 def test_resuming_needs_what_training_keeps(models):

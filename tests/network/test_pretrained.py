@@ -49,8 +49,17 @@ def test_it_is_small_and_has_a_card():
 
 
 def test_it_was_made_by_the_command_of_its_tool(shipped, tmp_path):
-    (tmp_path / "cipic_003.sofa").touch()
-    args = make_model.parse_args(["--speech", "s", "--noise", "n", "--people", str(tmp_path)])
+    """By --mean-of, of a run whose folder is imitated here; the runs before are in run.json."""
+    for name in ("cipic_003.sofa", "best.keras", "last.keras"):
+        (tmp_path / name).touch()
+    (tmp_path / "shipped").mkdir()
+    for name in ("history.csv", "run.json"):
+        (tmp_path / "shipped" / name).write_bytes((FOLDER / name).read_bytes())
+    args = make_model.parse_args(["--speech", "s", "--noise", "n", "--people", str(tmp_path), "--mean-of",
+                                  str(tmp_path)])
+    run = json.loads((FOLDER / "run.json").read_text(encoding="utf-8"))
+    assert run["is_mean"]
+    assert [each["samples"] for each in run["before"]] == [make_model.SAMPLES, make_model.MORE_SAMPLES]
     params, _ = TrainingCNN.parse_args(make_model.training_flags(args))
     scenes = {name: value for name, value in params.scenes.items() if name not in ("hrir_set", "hrir_weights")}
     assert differences(shipped.made_with, scenes) == ""     # of the sets the model knows the names and shares

@@ -26,7 +26,8 @@ def test_the_chief_comes_before_the_workers():
     assert not read(TWO).is_chief
 
 
-@pytest.mark.parametrize("config", ["", " ", {}, {"environment": "cloud"}, {"cluster": {}}, {"cluster": None, "task": {"type": "worker"}}])
+@pytest.mark.parametrize("config", ["", " ", {}, {"environment": "cloud"}, {"cluster": {}},
+                                    {"cluster": None, "task": {"type": "worker"}}])
 def test_without_a_cluster_there_is_one_worker(config):
     assert read(config) == Worker()
 

@@ -71,6 +71,21 @@ def test_a_second_run_on_one_folder_is_refused(script, short_shards, folders, re
     assert not list((tmp_path / "out").iterdir())
 
 
+@pytest.mark.parametrize("out", ["out", "listen"])
+def test_examples_to_hear_are_written_by_one_run_and_leave_nothing_half_written(folders, tmp_path, out):
+    """In a folder of their own, and in that of the shards."""
+    half_written = tmp_path / "listen" / "azimuth_+00_deg.wav.0123abcd.partial"
+    flags = [*folders, "--snr-db", 20, "--frames", 10, "--out", tmp_path / out, "--listen", tmp_path / "listen"]
+    with only_run(tmp_path / "listen"):
+        half_written.write_text("of a run that was killed")
+        refused = run_script("SpatialiseTEST.py", *flags, status=2)
+    assert "listen is being written by another run; wait" in refused.stderr
+    half_written.write_text("of a run that was killed")
+    run_script("SpatialiseTEST.py", *flags)
+    assert len(list((tmp_path / "listen").glob("*.wav"))) == 37
+    assert not {path.suffix for path in (tmp_path / "listen").iterdir()} - {".wav", ".npz", ".index"}
+
+
 # -------------------------------------------------------------------------------------------------------- a disk fills
 
 class FillingDisk:
@@ -236,6 +251,7 @@ def test_no_worker_outlives_the_process_that_trains(wavs, tmp_path, ending):
         os.close(ours)
     assert not is_left
     assert "Traceback" not in told
+    assert "leaked" not in told
     if ending == "SIGINT":
         assert running.returncode == 130
         assert one_sentence(told)

@@ -164,3 +164,22 @@ def test_a_long_signal_is_read_from_disk_as_from_memory(monkeypatch, write):
     for start in (0, 25_000, 49_000):
         np.testing.assert_array_equal(excerpts.cut(spool, start, 300, 3_000, around=True),
                                       excerpts.cut(whole, start, 300, 3_000, around=True))
+
+
+@pytest.mark.parametrize(("rate", "is_told"), [(4_000, True), (7_999, True), (8_000, False), (384_000, False),
+                                               (1_000_000, True)])
+def test_an_unusual_rate_is_told_once_a_file(tmp_path, capsys, rate, is_told):
+    ears = np.random.default_rng(0).normal(0, 0.1, (rate * 2, 2))
+    sf.write(tmp_path / "a.wav", ears, rate)
+    (speech,), _ = audio.find_audio(tmp_path, "--speech", 1, PARAMS)
+    audio.AudioCache(PARAMS).speech(speech)
+    told = f"its header states an unusual sample rate of {rate} Hz"
+    assert capsys.readouterr().err.count(told) == is_told
+    for tells in (False, True):
+        list(audio.ear_blocks(speech.path, PARAMS, tells_clipping=tells))
+    assert capsys.readouterr().err.count(told) == is_told
+
+
+def test_a_file_that_is_gone_is_told(tmp_path):
+    with pytest.raises(BadInput, match=r"a\.wav is gone, .* put it back, then run again \(.*--resume"):
+        audio.read_mono(tmp_path / "a.wav", PARAMS)

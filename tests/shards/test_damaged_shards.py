@@ -157,7 +157,7 @@ def test_a_compressed_entry_is_refused_before_it_grows(tmp_path):
 
 def test_a_shard_that_is_gone_while_it_is_read_is_named(whole):
     whole.path.unlink()
-    with pytest.raises(BadInput, match=r"a\.npz cannot be read \(No such file.*run the same command again"):
+    with pytest.raises(BadInput, match=r"a\.npz cannot be read \(No such file.*make it again with .* with --resume"):
         reading.read_samples(whole, 0, 1, np.empty((1, *PARAMS.sample_shape), np.float16))
 
 

@@ -1,4 +1,6 @@
 """Training straight from wavs: the same with any number of workers, and no mixture twice."""
+import os
+import signal
 from concurrent.futures import Future
 from dataclasses import replace
 
@@ -310,3 +312,18 @@ def test_workers_inherit_what_keeps_their_memory_and_nothing_stays_behind(monkey
         assert on_the_fly.os.environ["MALLOC_MMAP_THRESHOLD_"] == str(2 ** 30)
         assert on_the_fly.os.environ["MALLOC_TRIM_THRESHOLD_"] == "7"           # what the user set, stays
     assert dict(on_the_fly.os.environ) == before
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows sends no such signals")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_signals_wait_until_no_worker_is_half_started(name):
+    heard, environment = [], dict(os.environ)
+    before = signal.signal(signal.Signals[name], lambda *_: heard.append(True))
+    try:
+        with on_the_fly._inherited_by_workers():
+            os.kill(os.getpid(), signal.Signals[name])
+            assert not heard
+        assert heard == [True]
+    finally:
+        signal.signal(signal.Signals[name], before)
+    assert dict(os.environ) == environment

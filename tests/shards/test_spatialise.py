@@ -132,7 +132,7 @@ def test_listening_examples_are_at_the_highest_snr_from_every_azimuth(run, tmp_p
 def test_the_disk_must_hold_what_is_missing(run, tmp_path, monkeypatch):
     free = type("Usage", (), {"free": 4 * 321 * 10 * 2 * 2})  # half of what is needed
     monkeypatch.setattr(spatialise.shutil, "disk_usage", lambda path: free)
-    with pytest.raises(BadInput, match="its disk has 0.0 GB left"):
+    with pytest.raises(BadInput, match="needs 102.7 kB and its disk has 51.4 kB left"):
         run(tmp_path)
     assert not list(tmp_path.glob("*.npz"))
 
@@ -210,3 +210,7 @@ def test_a_second_talker_needs_another_speech_file(changes):
         spatialise.require_competing_talkers(twins, params)
     spatialise.require_competing_talkers([twins[0], twins[1]._replace(sha256="others")], params)
     spatialise.require_competing_talkers(twins, replace(PARAMS, talkers=(0, 1)))
+
+
+def test_sizes_are_told_in_numbers_that_differ():
+    assert [spatialise._as_text(size) for size in (2.5e9, 12e6, 3e5)] == ["2.5 GB", "12.0 MB", "300.0 kB"]
