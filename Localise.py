@@ -245,21 +245,24 @@ def write_text(stem, ending, text):
 
 
 def write_page(localised, path, stem, args, links):
-    """Write the page of a recording, and beside it the sound where it is long; `links` are as of page.html."""
-    sound = listening_copy(path, args.channels, args.swap_ears)
-    is_beside = localised.seconds > page.LONGEST_INSIDE_S
-    name = f"{stem.name}{BESIDE_PAGE}{sound.ending}"
-    write_text(stem, ".html", page.html(localised, sound.media_type, name if is_beside else sound.read(), links))
-    if is_beside:  # after its page, by which own_files.py knows it
+    """Write the page of a recording, and beside it the sound where it is long or large; `links` as of page.html."""
+    copy = listening_copy(path, args.channels, args.swap_ears)
+    sound = copy.read(page.MOST_INSIDE_BYTES) if localised.seconds <= page.LONGEST_INSIDE_S else None
+    name = f"{stem.name}{BESIDE_PAGE}{copy.ending}"
+    write_text(stem, ".html", page.html(localised, copy.media_type, name if sound is None else sound, links))
+    if sound is None:  # after its page, by which own_files.py knows it
         with console.atomic_write(stem.with_name(name)) as partial:
-            sound.write(partial)
+            copy.write(partial)
 
 
 def page_of(path, tracker, args, watch):
     """Localise a recording for --serve: a function that makes its page, of links as of page.html."""
     localised, _ = heard_in(path, path.stem, tracker, args, watch)
     copy = listening_copy(path, args.channels, args.swap_ears)
-    sound = copy.read()
+    sound = copy.read(page.MOST_INSIDE_BYTES)
+    if sound is None:  # a page that is served has nothing beside it
+        copy = copy.smaller()
+        sound = copy.read()
     return lambda links=(): page.html(localised, copy.media_type, sound, links)
 
 

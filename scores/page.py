@@ -16,7 +16,7 @@ import numpy as np
 
 from scores import labels, markup
 
-LONGEST_INSIDE_S = 600.0  # a longer recording lies beside its page, not in it
+LONGEST_INSIDE_S, MOST_INSIDE_BYTES = 600.0, 64 << 20  # a longer or larger sound lies beside its page, not in it
 RANGE_DB, HEADROOM_DB = 80.0, 25.0  # of the spectrogram below its maximum, and above it: it is to be a background
 GREY_STEPS = 8            # between levels, so that the picture is small
 MOST_BANDS = 160          # of frequency

@@ -3,8 +3,10 @@
     copy = listening_copy("talk.wav")
     copy.media_type, copy.ending                             # "audio/flac", ".flac"
     data = copy.read()                                       # or copy.write(path)
+    data = copy.smaller().read()                             # a third of it or less
 """
 import io
+import math
 import shutil
 from contextlib import suppress
 from dataclasses import replace
@@ -20,6 +22,7 @@ from shards.audio import CutShort, Layout, ear_blocks, layout_of, writing_errors
 PLAYED_AS_THEY_ARE = {".flac": "audio/flac", ".mp3": "audio/mpeg", ".m4a": "audio/mp4"}  # by every current browser
 PLAYED_RATES_HZ = (8_000, 192_000)  # others are resampled to this one:
 USUAL_RATE_HZ = 48_000
+SMALL_RATE_HZ, SMALL_BITS = 24_000, 16  # ten minutes have 58 MB at most
 BESIDE_PAGE = ".ears"  # in the name of a copy that lies beside its page: talk.ears.flac
 
 
@@ -74,23 +77,34 @@ class ListeningCopy(NamedTuple):
             shutil.copyfile(self.path, to)
         else:
             with writing_errors(to):
-                self._encode(to)
+                for _ in self._encode(to):
+                    pass
 
-    def read(self):
-        """Give the copy as bytes."""
+    def read(self, most_bytes=math.inf):
+        """Give the copy as bytes, None where they are more than that."""
         if self.layout is None:
-            return self.path.read_bytes()
+            return self.path.read_bytes() if self.path.stat().st_size <= most_bytes else None
         copy = io.BytesIO()
-        self._encode(copy)
-        return copy.getvalue()
+        for _ in self._encode(copy):
+            if copy.getbuffer().nbytes > most_bytes:
+                return None
+        return copy.getvalue() if copy.getbuffer().nbytes <= most_bytes else None  # a header may be written last
+
+    def smaller(self):
+        """Return a ListeningCopy of fewer bytes: FLAC of SMALL_BITS at SMALL_RATE_HZ, or less."""
+        layout = self.layout or layout_of(self.path)
+        rate = min(layout.sample_rate_hz, SMALL_RATE_HZ)
+        return self._replace(layout=layout._replace(sample_rate_hz=rate, bits=SMALL_BITS), media_type="audio/flac",
+                             ending=".flac")
 
     def _encode(self, to):
-        """Write FLAC to a path or an open file."""
+        """Write FLAC to a path or an open file; yields after each block."""
         least, most = PLAYED_RATES_HZ
         rate = self.layout.sample_rate_hz if least <= self.layout.sample_rate_hz <= most else USUAL_RATE_HZ
         with sf.SoundFile(to, "w", rate, 2, f"PCM_{self.layout.bits}", format="FLAC") as file:
             for block in self.blocks(rate):
                 file.write(block)
+                yield
 
     def blocks(self, rate):
         """Yield the two ears at a sample rate in blocks (n, 2), made quieter where they exceed full scale."""

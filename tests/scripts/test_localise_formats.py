@@ -111,8 +111,9 @@ def test_pages_of_a_folder_are_linked_both_ways(localise):
         assert [each["number"] for each in json.loads(re.search(r'id="data">(.*?)<', text)[1])["sources"]] == [1, 2]
 
 
-def test_the_sound_of_a_long_recording_lies_beside_its_page(localise, monkeypatch):
-    monkeypatch.setattr(page, "LONGEST_INSIDE_S", 5.0)
+@pytest.mark.parametrize(("limit", "value"), [("LONGEST_INSIDE_S", 5.0), ("MOST_INSIDE_BYTES", 100_000)])
+def test_the_sound_of_a_long_or_large_recording_lies_beside_its_page(localise, monkeypatch, limit, value):
+    monkeypatch.setattr(page, limit, value)
     _, out = localise("--html")
     text = (out / "talk.html").read_text(encoding="utf-8")
     assert 'src="talk.ears.flac"' in text
@@ -120,6 +121,21 @@ def test_the_sound_of_a_long_recording_lies_beside_its_page(localise, monkeypatc
     ears, rate = sf.read(out / "talk.ears.flac")
     assert rate == RATE
     np.testing.assert_allclose(ears, SIGNAL, atol=2 ** -15)
+
+
+def test_a_page_that_is_served_holds_a_smaller_sound_where_it_would_be_large(monkeypatch, tmp_path):
+    sf.write(tmp_path / "fine.flac", SIGNAL, 48_000, subtype="PCM_24")
+    _, args = Localise.parse_args(["--serve"])
+
+    def served():
+        tracker = Localise.Tracker(FakeHearing(), Params(), 5)
+        return Localise.page_of(tmp_path / "fine.flac", tracker, args, lambda blocks, *_: blocks)()
+
+    whole = served()
+    monkeypatch.setattr(page, "MOST_INSIDE_BYTES", 100_000)
+    smaller = served()
+    assert 'id="sound"' in smaller
+    assert len(smaller) < 0.6 * len(whole)
 
 
 def test_a_second_run_into_the_folder_of_the_recordings_reads_the_recordings_alone(localise, monkeypatch, tmp_path):

@@ -50,6 +50,24 @@ def test_a_flac_is_played_with_its_own_bytes_unless_its_ears_are_exchanged(tmp_p
     assert np.array_equal(played(path, swaps_ears=True)[0], sf.read(path)[0][:, ::-1])
 
 
+@pytest.mark.parametrize("name", ["talk.wav", "talk.flac"])
+def test_a_copy_of_too_many_bytes_is_none_and_a_smaller_one_sounds_alike(tmp_path, name):
+    time_s = np.arange(96_000) / 48_000
+    tones = 0.4 * np.sin(2 * np.pi * np.outer(time_s, (500, 2_000)))
+    sf.write(tmp_path / name, tones + noise(scale=1e-3, count=96_000), 48_000, subtype="PCM_24")
+    copy = listening_copy(tmp_path / name)
+    whole = copy.read()
+    assert copy.read(len(whole)) == whole
+    assert copy.read(len(whole) - 1) is None
+    smaller = copy.smaller()
+    data = smaller.read(2 * 24_000 * 4)                                # 16 bits of two channels at 24 kHz for 2 s
+    assert len(data) < len(whole) / 2
+    assert (smaller.media_type, smaller.ending) == ("audio/flac", ".flac")
+    ears, rate = sf.read(io.BytesIO(data))
+    assert (rate, len(ears)) == (24_000, 48_000)
+    assert np.abs(np.fft.rfft(ears, axis=0)).argmax(axis=0).tolist() == [1_000, 4_000]
+
+
 def test_rates_that_no_browser_plays_are_resampled(write):
     time_s = np.arange(4_000) / 4_000
     tone = np.stack([np.sin(2 * np.pi * 500 * time_s)] * 2, axis=1) * 0.5
