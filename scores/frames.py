@@ -57,7 +57,7 @@ def words_of(heard):
 
     """
     return [("" if number is None else f"{number}: ") + page.direction(azimuth_deg)
-            + (f" ± {half_width_deg:.0f}°" if math.isfinite(half_width_deg) else "")
+            + labels.plus_minus(half_width_deg, "°")
             for number, azimuth_deg, half_width_deg in heard] or ["nothing heard"]
 
 

@@ -1,4 +1,5 @@
 """What was heard when, as labels: for Audacity, for video players (WebVTT), and in words."""
+from html import escape
 from typing import NamedTuple
 
 import numpy as np
@@ -146,7 +147,7 @@ def webvtt(events):
 
     """
     cues = [f"{_clock(each.start_s)} --> {_clock(each.end_s)} position:{_percent_from_left(each.azimuth_deg)}%\n"
-            f"{in_words(each)}\n\n" for each in events]
+            f"{escape(in_words(each), quote=False)}\n\n" for each in events]
     return "".join(["WEBVTT\n\n", *cues])
 
 
@@ -177,7 +178,24 @@ def _number(event):
 
 
 def _uncertainty(event):
-    return f" ± {event.half_width_deg:.0f}" if np.isfinite(event.half_width_deg) else ""
+    return plus_minus(event.half_width_deg)
+
+
+def plus_minus(half_width_deg, unit=""):
+    """Write a half-width after an azimuth: within 90 degrees, since no azimuth lies beyond; "" for none.
+
+    Examples
+    --------
+    >>> plus_minus(31.6), plus_minus(0.2, "°"), plus_minus(117.0), plus_minus(np.nan)
+    (' ± 32', ' ± <1°', ' ± 90', '')
+
+    """
+    return f" ± {whole_half_width(half_width_deg)}{unit}" if np.isfinite(half_width_deg) else ""
+
+
+def whole_half_width(half_width_deg):
+    """Write a half-width in whole degrees, from "<1" to "90"."""
+    return "<1" if half_width_deg < 0.5 else f"{np.clip(half_width_deg, 1, 90):.0f}"
 
 
 def side_of(azimuth_deg):

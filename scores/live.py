@@ -13,7 +13,7 @@ import numpy as np
 
 from console import BadInput, WarnOnce
 from scores.exports import rows_of
-from scores.labels import side_of
+from scores.labels import plus_minus, side_of
 
 NAME_WIDTH = 30     # of what is said of a source beside the bar
 LATENCIES_MS = 5000  # that are told apart; longer ones count as that
@@ -43,7 +43,7 @@ class Bar:
         azimuth_deg, half_width_deg, level_db = (float(each[0]) for each in answered.track[1:4])
         if answered.heard is None:
             bar = bar_of(azimuth_deg)
-            where = "" if np.isnan(azimuth_deg) else f"{side_of(azimuth_deg)} ± {half_width_deg:.0f}"
+            where = "" if np.isnan(azimuth_deg) else side_of(azimuth_deg) + plus_minus(half_width_deg)
         else:
             bar = bar_of([each.azimuth_deg for each in answered.heard],
                          "".join(str(each.number % 10) for each in answered.heard))

@@ -41,7 +41,7 @@ const rowAt = time_s => Math.min(Math.max(Math.round((time_s - data.first_s) / d
 const inWords = (azimuth, half) => {
   const degrees = Math.round(Math.abs(azimuth));
   return (degrees ? `${degrees}° ${azimuth > 0 ? "right" : "left"}` : "in front, 0°")
-    + (half === null ? "" : ` ± ${Math.round(half)}°`);
+    + (half === null ? "" : half < 0.5 ? " ± <1°" : ` ± ${Math.min(Math.max(Math.round(half), 1), 90)}°`);
 };
 const clock = (time_s, digits = 1) => {
   const unit = 10 ** digits, whole = Math.round(time_s * unit), minutes = Math.floor(whole / (60 * unit));

@@ -7,7 +7,6 @@ page.css is its look and page.js what it does; markup.py holds what it shares wi
 """
 import base64
 import json
-import math
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
@@ -131,8 +130,8 @@ def _list(events, localised):
 
 def _event(event, several):
     number = f'<td><b class="c{color_of(event.source)}">{event.source}</b></td>' if several else ""
-    words = escape(labels.in_words(event).replace(" ± ", ", plus or minus "))
-    half = f" <span>± {event.half_width_deg:.0f}°</span>" if math.isfinite(event.half_width_deg) else ""
+    words = labels.in_words(event).replace(" ± <", ", plus or minus less than ").replace(" ± ", ", plus or minus ")
+    half = f" <span>{escape(labels.plus_minus(event.half_width_deg, '°').strip())}</span>"
     low, high = (min(max(event.azimuth_deg + sign * np.nan_to_num(event.half_width_deg), -90), 90) for sign in (-1, 1))
     strip = ('<svg class="strip" viewBox="-90 0 180 20" preserveAspectRatio="none" aria-hidden="true">'
              '<line x1="-90" x2="90" y1="10" y2="10"/><line class="middle" x1="0" x2="0" y1="4" y2="16"/>'

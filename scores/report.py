@@ -13,6 +13,7 @@ import numpy as np
 import soundfile as sf
 
 from scores import markup
+from scores.labels import plus_minus
 from scores.tables import COLUMNS_OF_TALKERS, GROUPS, GROUPS_OF_TALKERS, WORDS_OF_TALKERS, talker_groups
 
 COLUMNS = {"within_5_deg_percent": ("within 5° (%)", 1), "within_10_deg_percent": ("within 10° (%)", 1),
@@ -127,7 +128,7 @@ def _talkers(of_talkers):
 
 
 def _item(clip, sample_rate_hz):
-    half_width = f" ± {clip.half_width_deg:.0f}" if np.isfinite(clip.half_width_deg) else ""
+    half_width = escape(plus_minus(clip.half_width_deg))
     snr = f"{clip.snr_db:g} dB" if np.isfinite(clip.snr_db) else "no noise added"
     if clip.ears is None:
         sound = f"<p>{escape(clip.why_not)}</p>"

@@ -2,7 +2,7 @@
 import numpy as np
 
 from scores.exports import overall, overall_of_source
-from scores.labels import heard_from_to, side_of
+from scores.labels import heard_from_to, side_of, whole_half_width
 
 COUNTS = ("no source", "one source", "two sources", "three sources", "four sources")
 MOST_TOLD = len(COUNTS) - 1     # sources in the line of a recording
@@ -20,7 +20,7 @@ def in_words(track, seconds, silences=()):
     azimuth_deg, half_width_deg = track.overall()
     intervals = track.intervals()
     if len(intervals) == 1:
-        return f"{side_of(azimuth_deg)} (spread {half_width_deg:.0f}), {share}."
+        return f"{side_of(azimuth_deg)} (spread {whole_half_width(half_width_deg)}), {share}."
     if track.moves():
         return f"moves from {path_in_words(track.path_deg())}, {share}."
     longest = sorted(sorted(intervals, key=lambda each: each.start_s - each.end_s)[:LONGEST_TOLD])

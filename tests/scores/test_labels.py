@@ -102,6 +102,13 @@ def test_drawn_rows_end_where_the_sound_ends():
     assert whole.has_source.sum() == 29
 
 
+@pytest.mark.parametrize(("half_width_deg", "told"), [(0.2, "<1"), (0.5, "1"), (0.6, "1"), (2.4, "2"), (117.0, "90")])
+def test_half_widths_are_told_from_under_one_to_90_degrees(half_width_deg, told):
+    event = labels.Event(0.0, 2.0, None, 55.0, half_width_deg)
+    assert labels.short(event) == f"55 ± {told}"
+    assert labels.webvtt([event]).splitlines()[3] == f"55 degrees right ± {told.replace('<', '&lt;')}"  # < opens a tag
+
+
 def test_audacity_reads_three_columns_back():
     events = [labels.Event(0.0, 2.25, 1, -31.4, 3.2), labels.Event(1.5, 3700.125, 2, 0.2, 12.0)]
     lines = [line.split("\t") for line in labels.audacity(events).splitlines()]
