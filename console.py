@@ -53,6 +53,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         """Raise BadInput in place of argparse's usage text and exit."""
+        unknown = message.removeprefix("unrecognized arguments: ")
+        for name in (unknown, *unknown.split()) if unknown != message else ():
+            if Path(name).exists():
+                raise BadInput(f"{name} looks like a flag; write ./{name}")
         raise BadInput(f"{message}; --help lists the flags")
 
 

@@ -169,7 +169,7 @@ def _mono_and_channels(path, params, least_samples, tells_rate=False):
     loudest = excerpts.running_power(signal, min(len(signal), params.excerpt_length)).max()
     if loudest < params.silence_power:
         raise BadInput(f"{path} is silent: no second of it is louder than {params.silence_dbfs:g} dB full scale; "
-                       "record it louder or take it out of the folder.")
+                       "record it louder or leave it out.")
     return signal, channels
 
 
@@ -343,7 +343,7 @@ def _opened(path):
 
 
 def _unreadable(path):
-    return BadInput(f"{path} cannot be read as audio; replace it or take it out of the folder.")
+    return BadInput(f"{path} cannot be read as audio; replace it or leave it out.")
 
 
 def _file_of(path, opened):

@@ -22,7 +22,7 @@ class ContainerFile:
         except ImportError as problem:
             if path.suffix.lower() not in SUFFIXES:
                 raise BadInput(f"{path} cannot be read as audio; PyAV may know its format (pip install -r "
-                               "requirements-formats.txt), else replace it or take it out of the folder.") from problem
+                               "requirements-formats.txt), else replace it or leave it out.") from problem
             raise BadInput(f"{path} is in a format that needs PyAV; install it with pip install -r "
                            f"requirements-formats.txt, or convert it to wav (ffmpeg -i {path.name} {path.stem}.wav).") \
                 from problem
@@ -44,7 +44,7 @@ class ContainerFile:
         """Choose the first audio stream."""
         streams = self._container.streams.audio
         if not streams:
-            raise BadInput(f"{self._path} holds no audio; take it out of the folder.")
+            raise BadInput(f"{self._path} holds no audio; leave it out.")
         stream = streams[0]
         self.samplerate, self.channels = stream.rate, stream.channels
         length_s = (stream.duration * stream.time_base if stream.duration
@@ -78,4 +78,4 @@ class ContainerFile:
         return block[:frames].astype(dtype, copy=False)
 
     def _unreadable(self):
-        return BadInput(f"{self._path} cannot be read as audio; convert it to wav or take it out of the folder.")
+        return BadInput(f"{self._path} cannot be read as audio; convert it to wav or leave it out.")

@@ -22,7 +22,10 @@ def add_live_flags(parser, params):
 
 
 def check_live_flags(parser, args):
-    """Raise BadInput for flags that do nothing without --live, or with it."""
+    """Raise BadInput for flags that do nothing without --live, or with it, or with --list-devices."""
+    for name in vars(args).keys() - {"list_devices", "recordings"} if args.list_devices else ():
+        if getattr(args, name) != parser.get_default(name):
+            raise BadInput(f"{flag_of(name)} does nothing with --list-devices; leave it out.")
     for name, needs_live in (*((each, True) for each in OF_LIVE), *((each, False) for each in OF_RECORDINGS)):
         if getattr(args, name) != parser.get_default(name) and args.live != needs_live:
             instead = "use --format json" if name == "json" and args.recordings else "leave it out"

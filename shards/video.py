@@ -21,7 +21,7 @@ AHEAD_S = 1.0                    # of the picture is the sound, in what waits to
 RATE, LEAST_RATE, GREATEST_RATE = 25, 10, 60  # frames a second; the latter two of a given video
 LEAST_SIDE, GREATEST_SIDE = 320, 1920                # pixels of the longer side of a given video; others are scaled
 SIZE = (1280, 720)               # of a video of ours
-LEAST_SIZE, GREATEST_SIZE = 160, 3840
+LEAST_SIZE, GREATEST_SIZE, GREATEST_RATIO = (320, 240), 3840, 4  # that can be read
 LONGEST_UNTOLD_S = 0.5           # by which a given video may be longer or shorter than the recording
 MADE_BY_US = "Made with "        # begins the comment of every video of ours
 BT709, UNSPECIFIED, LIMITED_RANGE = 1, 2, 1  # numbers of FFmpeg for the colours of video: HD, not said, not all of 255
@@ -70,11 +70,17 @@ def encoders_asked_for(args):
         raise BadInput("--video and --video-over do nothing with --live; leave them out.")
     if args.video_over and args.video_size:
         raise BadInput("--video-size does nothing with --video-over, which keeps the size of that video; leave it out.")
-    for side in args.video_size or ():
-        if side % 2 or not LEAST_SIZE <= side <= GREATEST_SIZE:
-            raise BadInput("--video-size {} {} is not possible: it takes even numbers from {} to {}.".format(
-                *args.video_size, LEAST_SIZE, GREATEST_SIZE))
+    if args.video_size:
+        _check_size(*args.video_size)
     return encoders()
+
+
+def _check_size(width, height):
+    (least_width, least_height), most = LEAST_SIZE, GREATEST_SIZE
+    if width % 2 or height % 2 or not (least_width <= width <= most and least_height <= height <= most
+                                       and max(width, height) <= GREATEST_RATIO * min(width, height)):
+        raise BadInput(f"--video-size {width} {height} is not possible: it takes even numbers from {least_width} x "
+                       f"{least_height} to {most} x {most}, neither more than {GREATEST_RATIO} times the other.")
 
 
 def check(film, count):
@@ -197,6 +203,7 @@ class Film:
     def __init__(self, path):
         av = _pyav("--video-over")
         self._path, self._problems, self.seconds = path, (av.FFmpegError, ValueError), 0.0
+        self._next_s = 0.0
         try:
             self._begins_s = self._begin_of_sound(av)
             self._container = av.open(f"file:{path}")

@@ -161,6 +161,15 @@ def test_other_errors_of_the_system_keep_their_traceback(ctrl_c):
         console.run(main)
 
 
+def test_a_name_that_looks_like_a_flag_is_told_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-dash.wav").touch()
+    with pytest.raises(BadInput, match=r"-dash\.wav looks like a flag; write \./-dash\.wav"):
+        console.Parser("doc").parse_args(["-dash.wav"])
+    with pytest.raises(BadInput, match="unrecognized arguments: -other.wav; --help lists the flags"):
+        console.Parser("doc").parse_args(["-other.wav"])
+
+
 def test_an_empty_argument_is_bad_input():
     parser = console.Parser("")
     parser.add_argument("path")

@@ -116,7 +116,7 @@ def test_over_a_film_the_sound_is_that_of_the_recording(localise, tmp_path):
 def test_the_ears_of_the_sound_are_those_that_were_localised(localise, tmp_path, flags, loud):
     ears = np.random.default_rng(0).standard_normal((2 * RATE, 3)) * [0, 0.02, 0.2]
     sf.write(tmp_path / "three.wav", ears, RATE)
-    _, out = localise(tmp_path / "three.wav", "--channels", 2, 3, "--video", "--video-size", 160, 160, *flags, names=())
+    _, out = localise(tmp_path / "three.wav", "--channels", 2, 3, "--video", "--video-size", 320, 240, *flags, names=())
     sound, _ = sound_of(out / "three.mp4")
     assert np.square(sound).mean(axis=1).argmax() == loud
 

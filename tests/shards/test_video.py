@@ -159,7 +159,10 @@ def test_without_pyav_the_remedy_is_told(monkeypatch, given):
 @pytest.mark.parametrize(("given", "says"), [
     ({"video_size": [640, 360]}, "--video-size does nothing without --video"),
     ({"video": True, "video_size": [641, 360]}, "--video-size 641 360 is not possible"),
-    ({"video": True, "video_size": [640, 36]}, "even numbers from 160 to 3840"),
+    ({"video": True, "video_size": [640, 36]}, "even numbers from 320 x 240 to 3840 x 3840"),
+    ({"video": True, "video_size": [160, 240]}, "even numbers from 320 x 240"),
+    ({"video": True, "video_size": [3840, 240]}, "neither more than 4 times the other"),
+    ({"video": True, "video_size": [320, 1282]}, "neither more than 4 times the other"),
     ({"video_over": "film.mp4", "video_size": [640, 360]}, "does nothing with --video-over"),
     ({"video": True, "live": True}, "nothing with --live"),
 ])
@@ -170,6 +173,11 @@ def test_flags_that_do_not_go_together_are_refused(given, says):
 
 def test_no_flag_no_video():
     assert video.encoders_asked_for(SimpleNamespace(**NO_VIDEO)) is None
+
+
+@pytest.mark.parametrize("size", [[320, 240], [320, 1280], [960, 240], [3840, 3840]])
+def test_sizes_at_the_limits_are_possible(size):
+    assert video.encoders_asked_for(SimpleNamespace(**NO_VIDEO | {"video": True, "video_size": size}))
 
 
 def test_a_file_of_the_user_is_not_overwritten(tmp_path):
@@ -284,6 +292,13 @@ def test_a_film_that_is_cut_short_keeps_its_last_picture(tmp_path, capsys):
     assert shown[:2] == [0, 2]
     assert 2 <= shown[2] < 39
     assert "is cut short after" in capsys.readouterr().err
+
+
+def test_a_film_that_ends_before_its_first_picture_is_refused(tmp_path):
+    whole = write(tmp_path / "film.mp4", seconds=0.4).read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[:whole.index(b"mdat") + 4])
+    with pytest.raises(BadInput, match=r"cut\.mp4 cannot be read as a video"):
+        video.Film(tmp_path / "cut.mp4")
 
 
 def test_a_film_that_is_damaged_goes_on_where_it_is_whole(tmp_path, capsys):
