@@ -6,6 +6,8 @@
 A wav states its length anew after every block. A flac is a row of frames, each whole by itself; the last ones, up to
 0.2 s at 48 kHz, are missing when the process is killed. Samples have 24 bits, those of a card of 16 or 24 bits exactly.
 """
+import os
+import struct
 import wave
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +19,7 @@ from console import BadInput, warn
 
 SUFFIXES = (".flac", ".wav")
 BYTES, FULL_SCALE = 3, 2 ** 23      # of a sample
+HEADER_BYTES = 44                   # of a wav
 MOST_WAV_BYTES = 2 ** 32 - 2 ** 16  # its header counts them with 32 bits
 
 
@@ -110,4 +113,9 @@ class _Wav:
 
     def close(self):
         self._wav.close()
+        # Ctrl-C may come after samples were written and before the module counted them.
+        length = self._file.seek(0, os.SEEK_END) - HEADER_BYTES
+        for at, size in ((4, length + HEADER_BYTES - 8), (HEADER_BYTES - 4, length)) if length > 0 else ():
+            self._file.seek(at)
+            self._file.write(struct.pack("<I", size))
         self._file.close()

@@ -116,3 +116,14 @@ def test_files_that_cannot_be_are_refused_and_nothing_is_overwritten(tmp_path):
             Recorder(tmp_path / name, RATE)
         assert one_sentence(str(refused.value))
     assert (tmp_path / "old.wav").read_bytes() == b"precious"
+
+
+def test_a_wav_that_ctrl_c_ends_between_samples_and_header_is_whole(tmp_path, monkeypatch):
+    with Recorder(tmp_path / "talk.wav", 48_000) as file:
+        file.write(np.zeros((960, 2)))
+        monkeypatch.setattr(file._writer._wav, "writeframes", file._writer._file.write)    # and nothing is counted
+        file.write(np.full((960, 2), 0.25))
+        monkeypatch.undo()
+    samples, _ = sf.read(tmp_path / "talk.wav")
+    assert len(samples) == 1920
+    assert (samples[960:] == 0.25).all()
