@@ -118,7 +118,7 @@ def test_the_card_says_what_the_run_stored(folder):
     words = re.sub(r"\s+", " ", card)
     assert "1. 12,345 mixtures asked for, 3 epochs in 5 minutes, from random weights." in words
     assert "number 2 is the one that ships" in words
-    assert "on 2 processors" in words
+    assert "On 2 processors" in words
     assert "validation loss 2.500, 72.0 %" in words
     assert "of data `0123456789abcdef`" in words
     assert "of 10 mixtures 3 through `mit_kemar`, 7 through 2 of `cipic`" in words
