@@ -7,6 +7,19 @@ MOST_COLUMNS = 2048   # with more, neighbours are averaged
 AC_BINS = slice(2, None)    # which a constant offset does not reach through a Hamming window
 
 
+def is_pause(level_db, loudest_db, params, is_same=False):
+    """Tell which rows or frames are no sound beside the loudest row: silence, or the same faint noise in both ears.
+
+    A recording that is quiet altogether has its silence at FAINT_DBFS, another at params.silence_dbfs.
+
+    >>> from params import Params
+    >>> is_pause(np.array([-96.0, -85.0, -60.0]), -20.0, Params()), bool(is_pause(-85.0, -70.0, Params()))
+    (array([ True,  True, False]), False)
+    """
+    is_weak = level_db < loudest_db + 10 * np.log10(LOUD_SHARE)
+    return (level_db <= FAINT_DBFS) | is_weak & (is_same | (level_db <= params.silence_dbfs))
+
+
 class Spectrogram:
     """Average power over time into at most MOST_COLUMNS columns, however long the recording.
 
@@ -41,7 +54,7 @@ class Spectrogram:
     def silences(self, loudest_db, params):
         """List when there was no sound.
 
-        Silence is what it is of rows: below FAINT_DBFS, or below params.silence_dbfs and LOUD_SHARE of the loudest.
+        Silence is what it is of rows: see `is_pause`.
 
         Parameters
         ----------
@@ -56,9 +69,8 @@ class Spectrogram:
         frame_s = params.stft_hop_samples / params.sample_rate_hz
         window_power = params.stft_window_samples ** 2 * (0.54 ** 2 + 0.46 ** 2 / 2)    # Parseval, of a Hamming window
         level_db = 10 * np.log10(np.maximum(np.concatenate(self._frame_power) / window_power, 1e-20))
-        silence_db = max(FAINT_DBFS, min(params.silence_dbfs, loudest_db + 10 * np.log10(LOUD_SHARE)))
-        is_silent = np.concatenate(([False], level_db <= silence_db, [False]))
-        first, after = np.flatnonzero(np.diff(is_silent.astype(int))).reshape(-1, 2).T      # numbers of frames
+        silent = np.concatenate(([False], is_pause(level_db, loudest_db, params), [False]))
+        first, after = np.flatnonzero(np.diff(silent.astype(int))).reshape(-1, 2).T      # numbers of frames
         # Each frame covers 0.04 s: sound that begins in one begins in its second half, what ends in one in its first.
         begin_s, end_s = first * frame_s, (after + 1) * frame_s
         return np.column_stack((begin_s, np.where(after == len(level_db), np.inf, end_s)))

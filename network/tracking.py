@@ -13,12 +13,12 @@ import numpy as np
 
 import features
 from console import BadInput, warn
-from network.channels import FAINT_DBFS, LOUD_SHARE, NARROW_SHARE, ChannelCheck
+from network.channels import LOUD_SHARE, NARROW_SHARE, ChannelCheck
 from network.peaks import presence_targets
 from network.readout import read_out
 from network.smoothing import Chain
 from network.sources import follow
-from network.spectrogram import Spectrogram
+from network.spectrogram import Spectrogram, is_pause
 from network.tracks import NO_ROWS, Rows, Source, Track
 from network.uncertainty import uncalibrated_half_width
 
@@ -126,8 +126,8 @@ class Tracker:
 
     def _all_rows(self):
         rows = Rows(*map(np.concatenate, zip(*self._rows)))
-        is_pause = self._is_pause(rows.level_db, self._loudest_db, rows.is_same)                 # beside all there is
-        return rows._replace(source_log_odds=np.where(is_pause, -np.inf, rows.source_log_odds))
+        is_silent = is_pause(rows.level_db, self._loudest_db, self.params, rows.is_same)         # beside all there is
+        return rows._replace(source_log_odds=np.where(is_silent, -np.inf, rows.source_log_odds))
 
     @property
     def seconds(self):
@@ -187,7 +187,7 @@ class Tracker:
         # Nearly equal ears are a source in front; the network also knows noise that sounds like that.
         is_clear = is_front & (answer.half_width_68_deg < FRONT_HALF_WIDTH_DEG) | is_same
         log_odds = np.where(is_clear, np.maximum(log_odds, SURE_LOG_ODDS), log_odds)
-        log_odds[is_narrow | self._is_pause(level_db, loudest_db, is_same)] = -np.inf
+        log_odds[is_narrow | is_pause(level_db, loudest_db, p, is_same)] = -np.inf
         # Equal ears are in front by symmetry, which the network may not tell from noise; or the recording is mono.
         azimuth_deg, near_deg = answer.azimuth_deg.copy(), answer.half_width_68_deg.copy()
         azimuth_deg[is_same], near_deg[is_same] = 0, np.maximum(near_deg[is_same], SAME_HALF_WIDTH_DEG)
@@ -232,14 +232,6 @@ class Tracker:
             is_loud = power > LOUD_SHARE * power.max()
             shares.append(self._kinds[:, at:at + self.params.frames][:, is_loud].sum(axis=1) / max(1, is_loud.sum()))
         return np.array(shares)
-
-    def _is_pause(self, level_db, loudest_db, is_same):
-        """Tell which rows are no sound beside the loudest one: silence, or the same faint noise in both ears.
-
-        A recording that is quiet altogether has its silence at FAINT_DBFS, another at silence_dbfs.
-        """
-        is_weak = level_db < loudest_db + 10 * np.log10(LOUD_SHARE)
-        return (level_db <= FAINT_DBFS) | is_weak & (is_same | (level_db <= self.params.silence_dbfs))
 
 
 def _presence_of(rows):
