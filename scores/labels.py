@@ -99,13 +99,25 @@ def heard_from_to(first_s, last_s, time_s, seconds, silences=()):
     return within_sound(edges_s[first], edges_s[after], silences)
 
 
+def unbroken(azimuth_deg):
+    """List the rows (row,) of each stretch of azimuths without a NaN.
+
+    Examples
+    --------
+    >>> [rows.tolist() for rows in unbroken(np.array([np.nan, 3, 4, np.nan, 5]))]
+    [[1, 2], [4]]
+
+    """
+    rows = np.flatnonzero(np.isfinite(azimuth_deg))
+    return np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(rows) else []
+
+
 def without_silence(track, seconds, silences):
     """Take away the rows at both ends of what a track hears without a pause that lie in silence but for their ends."""
-    edges_s, azimuth_deg = edges_of(track.time_s, seconds), track.azimuth_deg.copy()
-    rows = np.flatnonzero(np.isfinite(azimuth_deg))
-    for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(rows) else []:
-        start_s, end_s = within_sound(edges_s[run[0]], edges_s[run[-1] + 1], silences)
-        azimuth_deg[[row for row in run if edges_s[row + 1] <= start_s or edges_s[row] >= end_s]] = np.nan
+    edges_s, azimuth_deg = np.array(edges_of(track.time_s, seconds)), track.azimuth_deg.copy()
+    for rows in unbroken(track.azimuth_deg):
+        start_s, end_s = within_sound(edges_s[rows[0]], edges_s[rows[-1] + 1], silences)
+        azimuth_deg[rows[(edges_s[rows + 1] <= start_s) | (edges_s[rows] >= end_s)]] = np.nan
     return track._replace(azimuth_deg=azimuth_deg)
 
 

@@ -207,8 +207,7 @@ def grey_levels(spectrogram):
 def runs(track, seconds):
     """Yield rows of a track without a pause: times from where they begin to where they end, and their rows."""
     edges_s = labels.edges_of(track.time_s, seconds)
-    rows = np.flatnonzero(np.isfinite(track.azimuth_deg))
-    for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(rows) else []:
+    for run in labels.unbroken(track.azimuth_deg):
         time_s = track.time_s[run]
         yield [edges_s[run[0]], *time_s, edges_s[run[-1] + 1]], [run[0], *run, run[-1]]
 
