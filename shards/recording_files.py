@@ -6,11 +6,11 @@ from pathlib import Path
 from console import BadInput, warn
 from shards.audio import audio_paths
 from shards.listening import BESIDE_PAGE
-from shards.own_files import OVERVIEW, is_ours
+from shards.own_files import MARKS, OVERVIEW, is_ours
 from shards.video import ENDINGS as OF_VIDEOS
 
-# Endings of what is written under a recording's name.
-RESULTS = {".png", ".html", ".mp4", ".webm", ".csv", ".json", ".textgrid", ".vtt"}
+# Endings of what is written under a recording's name; that of labels is .labels.txt.
+RESULTS = {*MARKS, *OF_VIDEOS} - {".txt"}
 
 
 def find_recordings(named):
@@ -44,10 +44,11 @@ def find_recordings(named):
 
 def _recordings_of(folder):
     """List the recordings of a folder, and what earlier runs made there that can be played as well."""
-    found = audio_paths(folder)
-    own = [path for path in found
-           if (path.suffix.lower() in OF_VIDEOS or path.stem.endswith(BESIDE_PAGE)) and is_ours(path)]
-    return [path for path in found if path not in set(own)], own
+    found, own = [], []
+    for path in audio_paths(folder):
+        may_be_ours = path.suffix.lower() in OF_VIDEOS or path.stem.endswith(BESIDE_PAGE)
+        (own if may_be_ours and is_ours(path) else found).append(path)
+    return found, own
 
 
 def _expanded(named):
