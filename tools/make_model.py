@@ -24,6 +24,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -63,8 +64,9 @@ def parse_args(argv=None):
     parser.add_argument("--out", metavar="DIR", default="checkpoints_shipped", help="(default: %(default)s)")
     parser.add_argument("--dry-run", action="store_true", help="print the command and run nothing")
     args = parser.parse_args(argv)
-    args.samples = args.samples or (MORE_SAMPLES if args.origin else MEAN_SAMPLES if args.mean_of else SAMPLES)
-    args.before = earlier_runs(args.origin or args.mean_of / "shipped") if args.origin or args.mean_of else []
+    args.begin = beginning_of(args)
+    args.samples = args.samples or args.begin.samples
+    args.before = earlier_runs(args.begin.shipped) if args.begin.shipped else []
     return args
 
 
@@ -95,17 +97,27 @@ def training_flags(args):
     return ["--from-wavs", "--world", "--azimuth-deg", *(f"{azimuth:g}" for azimuth in AZIMUTH_DEG),
             "--hrir", "mit_kemar", *people, "--hrir-weights", *map(str, (KEMAR_WEIGHT, *weights_of(people.values()))),
             "--own-head-share", str(OWN_HEAD_SHARE), "--samples", str(args.samples), "--speech", args.speech,
-            "--noise", args.noise, "--out", args.out, "--resume", *beginning_flags(args)]
+            "--noise", args.noise, "--out", args.out, "--resume", *args.begin.flags]
 
 
-def beginning_flags(args):
-    """List the flags of what the weights begin with, and of the learning rate: none for those drawn at random."""
+class Beginning(NamedTuple):
+    """What a run begins with: samples unless given, the folder shipped before it, and its flags of TrainingCNN.py."""
+
+    samples: int
+    shipped: Path | None = None
+    flags: tuple = ()
+
+
+def beginning_of(args):
+    """Tell the Beginning that --from or --mean-of ask for; without either, weights are drawn at random."""
     if args.origin:
-        return ["--from", str(args.origin / "best.keras"), "--learning-rate", f"{MORE_LEARNING_RATE:g}"]
+        return Beginning(MORE_SAMPLES, args.origin, (
+            "--from", str(args.origin / "best.keras"), "--learning-rate", f"{MORE_LEARNING_RATE:g}"))
     if args.mean_of:
-        return ["--from", str(args.mean_of / "best.keras"), str(args.mean_of / "last.keras"),
-                "--learning-rate", f"{MEAN_LEARNING_RATE:g}"]
-    return []
+        return Beginning(MEAN_SAMPLES, args.mean_of / "shipped", (
+            "--from", str(args.mean_of / "best.keras"), str(args.mean_of / "last.keras"),
+            "--learning-rate", f"{MEAN_LEARNING_RATE:g}"))
+    return Beginning(SAMPLES)
 
 
 def earlier_runs(origin):
