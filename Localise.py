@@ -210,7 +210,7 @@ def localise(path, tracker, args, watch=watched):
     params = tracker.params
     if tracker.balance:  # which the first row needs, and the last second may tell
         with suppress(CutShort):
-            blocks = ear_blocks(path, params, args.channels, tells_clipping=False)
+            blocks = ear_blocks(path, params, args.channels, warns=False)
             for block in watch(blocks, f"reading {path.name}", params.sample_rate_hz):
                 tracker.balance.add(block[:, ::-1] if args.swap_ears else block)
     try:

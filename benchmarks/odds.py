@@ -8,7 +8,6 @@ noise alone, with swells and without (--noise-swell-db), is taken for a source. 
 simulated room in which reverberation is mostly louder than the direct sound. Noise is in the free field; that of the
 last column is in such rooms, at unlike microphones.
 """
-import glob
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -85,8 +84,8 @@ def main(argv=None):
     speech, _ = find_audio(args.speech, "--speech", params.excerpt_length, params)
     noise, _ = find_audio(args.noise, "--noise", 1, params)
     directions_deg = mixing.directions_deg(params)
-    people = sorted(glob.glob(f"{glob.escape(args.people)}/*.sofa"))
-    heads = [hrir.load(name, params.sample_rate_hz, directions_deg) for name in ("mit_kemar", *people)]
+    heads = [hrir.load(name, params.sample_rate_hz, directions_deg)
+             for name in ("mit_kemar", *hrir.sources_of(args.people))]
     network = open_network(args.model or shipped_model())
     tracks = {kind: list(ear_signals(kind, heads, speech, noise, args.tracks)) for kind in KINDS}
     print(f"| odds demanded | {' | '.join(KINDS)} |\n{'|---' * (len(KINDS) + 1)}|")

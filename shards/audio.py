@@ -216,7 +216,7 @@ class Spool:
             return np.frombuffer(self._file.read(4 * max(0, last - first)), np.float32)
 
 
-def ear_blocks(path, params, channels=None, tells_clipping=True):
+def ear_blocks(path, params, channels=None, warns=True):
     """Read two channels of a recording block by block, never mixed, at params.sample_rate_hz.
 
     Parameters
@@ -224,7 +224,7 @@ def ear_blocks(path, params, channels=None, tells_clipping=True):
     path : path, of anything soundfile reads
     params : Params
     channels : (int, int), optional: which are the left and the right ear, counted from 1; needed for more than two
-    tells_clipping : bool, warn of it after the last block, and of an unusual sample rate before the first
+    warns : bool, of an unusual sample rate before the first block, and of clipping after the last
 
     Yields
     ------
@@ -243,8 +243,8 @@ def ear_blocks(path, params, channels=None, tells_clipping=True):
         clipping.add(ears)
         return ears
 
-    yield from _blocks(path, params, two_ears, tells_clipping)
-    if tells_clipping and clipping.share > CLIPPED_SHARE:
+    yield from _blocks(path, params, two_ears, warns)
+    if warns and clipping.share > CLIPPED_SHARE:
         percent = f"{100 * clipping.share:.1f}" if clipping.share >= 1e-3 else "less than 0.1"
         warn(f"{path} is clipped: {percent} % of its samples stay at its highest level, which blurs the level "
              "differences; record it with less gain.")

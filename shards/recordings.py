@@ -216,7 +216,7 @@ class RecordingPlan(NamedTuple):
         params = mixer.params
         rng = np.random.default_rng([params.seed, *seed_of(*self.names)])
         starts, azimuths = starts_of(self.recording, params)
-        blocks = ear_blocks(self.recording.path, params, params.channels or None, tells_clipping=False)
+        blocks = ear_blocks(self.recording.path, params, params.channels or None, warns=False)
         for start, azimuth_deg, signal in zip(starts, azimuths, windows(blocks, starts, params.sample_length)):
             ears = np.ascontiguousarray(signal.T)
             start_s = start / params.sample_rate_hz

@@ -176,7 +176,7 @@ def test_an_unusual_rate_is_told_once_a_file(tmp_path, capsys, rate, is_told):
     told = f"its header states an unusual sample rate of {rate} Hz"
     assert capsys.readouterr().err.count(told) == is_told
     for tells in (False, True):
-        list(audio.ear_blocks(speech.path, PARAMS, tells_clipping=tells))
+        list(audio.ear_blocks(speech.path, PARAMS, warns=tells))
     assert capsys.readouterr().err.count(told) == is_told
 
 
